@@ -6,3 +6,4 @@
 
 pub mod configuration;
 pub mod kind;
+pub mod reason;
