@@ -1,9 +1,26 @@
-//! The rules of renewal, pure: when, whether, how much, which voucher first, what is due, and why.
+//! The rules of renewal: when a term runs, who may renew, what it costs, which voucher pays first,
+//! what is due, and why.
 //!
-//! **Invariant:** no I/O, no clock, no async runtime: the same arguments give the same answer.
+//! What differs between products, customers or clouds is data ([`profile`]); the functions take it,
+//! the facts and the instant as arguments, and answer with a value or a refusal. The ids in brackets,
+//! such as (T-5), name the rules that a function decides.
+//!
+//! **Invariant:** pure. No I/O, no clock, no randomness, no async runtime, no knowledge of any
+//! service; the same arguments give the same answer, and no argument makes it panic.
 
 #![warn(missing_docs)]
 
+// When: days, terms, states, dates to align on, what is due.
+pub mod calendar;
+pub mod duration;
+pub mod profile;
+pub mod term;
+
+// Whether: the facts of an instance, who may renew, what belongs together.
 pub mod configuration;
 pub mod kind;
 pub mod reason;
+
+// How much: components, prices, discounts, quotes.
+
+// Out of what: vouchers and cash.

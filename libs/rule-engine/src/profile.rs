@@ -1,0 +1,100 @@
+//! What differs from product to product and from account to account, as data.
+//!
+//! Profiles are read from catalog files: names are snake case, values that are one of a few are upper
+//! case, and a field that is not known is an error, not a silence. `validate` then names every
+//! mistake that the types alone do not refuse.
+
+mod account;
+mod product;
+mod schedule;
+mod unify;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    account::{
+        AccountProfile, AccountSettings, StandardDay, StandardDayMeaning, VoucherRule,
+        VoucherRules, VoucherStrategy,
+    },
+    product::{
+        Boundary, EndShown, LateStart, MoneyPolicy, OddDays, ProductProfile, Rounding,
+        StrongInBatch,
+    },
+    schedule::{AutoSchedule, DayRange, LAST_OVERRIDE_DAY, Reminders, StopsWhen},
+    unify::{AllowedDays, SmallestExtension, Unify, UnifyOffer},
+};
+
+/// What happens to an instance at its expiry (P-1).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Policy {
+    /// It expires unless somebody renews it.
+    #[default]
+    Manual,
+    /// It is renewed without being asked.
+    Auto,
+    /// It becomes postpaid and keeps running (L-4).
+    PostpaidAfterExpiry,
+    /// It expires, and nobody is reminded but at the end.
+    NotRenew,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Self; 4] =
+        [Self::Manual, Self::Auto, Self::PostpaidAfterExpiry, Self::NotRenew];
+
+    /// Its name in profiles and messages.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Manual => "MANUAL",
+            Self::Auto => "AUTO",
+            Self::PostpaidAfterExpiry => "POSTPAID_AFTER_EXPIRY",
+            Self::NotRenew => "NOT_RENEW",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// How an instance is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BillingMode {
+    /// In advance, for a term.
+    Prepaid,
+    /// By what was used; it has no expiry.
+    Postpaid,
+}
+
+/// Something in a profile that no product or account can live by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ProfileMistake {
+    /// The path of the field within the profile, such as `unify.days.most`.
+    pub field: &'static str,
+    /// What is wrong with it, for people.
+    pub problem: String,
+}
+
+impl ProfileMistake {
+    fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests;
