@@ -24,3 +24,4 @@ pub mod reason;
 // How much: components, prices, discounts, quotes.
 
 // Out of what: vouchers and cash.
+pub mod voucher;
