@@ -1,1 +1,10 @@
-//! .
+//! What every process of ours does alike: serve, call others, keep rows, report what it does.
+//!
+//! **Invariant:** knows no service and no rule.
+
+#![warn(missing_docs)]
+
+pub mod database;
+pub mod page;
+pub mod request;
+pub mod status;

@@ -1,0 +1,71 @@
+//! Schemas and who may change them: `serve` on SQLite, only `perennial migrate` on PostgreSQL.
+
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
+use sea_orm_migration::MigratorTrait;
+
+use super::{Backend, Database, retry};
+
+/// Why a service cannot use its database's schema.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// It is older than the program.
+    #[error("the schema lacks {0}: run `perennial migrate` first")]
+    Behind(String),
+    /// The database failed.
+    #[error("the database failed while its schema was read or changed")]
+    Database(#[from] DbErr),
+}
+
+/// Keeps the schema as new as the program.
+///
+/// A service's migrator names its own migration table (`migration_table_name`), so that several
+/// services can share one PostgreSQL database.
+impl Database {
+    /// On SQLite, applies what is pending; on PostgreSQL, refuses a schema that is behind.
+    pub async fn prepare<M: MigratorTrait>(&self) -> Result<(), SchemaError> {
+        match self.backend() {
+            Backend::Sqlite => self.migrate::<M>().await,
+            Backend::Postgres => check::<M>(self).await,
+        }
+    }
+
+    /// Applies what is pending, all of it or nothing, one process at a time.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), SchemaError> {
+        if self.backend() == Backend::Postgres {
+            retry(|| async { self.writer().execute_unprepared(LOCK_TABLE).await }).await?;
+        }
+        let transaction = self.begin_write().await?;
+        if self.backend() == Backend::Postgres {
+            lock(&transaction).await?;
+        }
+        M::up(&transaction, None).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+async fn check<M: MigratorTrait>(database: &Database) -> Result<(), SchemaError> {
+    let pending = M::get_pending_migrations_read_only(database.reader()).await?;
+    match pending.first() {
+        None => Ok(()),
+        Some(first) => Err(SchemaError::Behind(first.name().to_owned())),
+    }
+}
+
+/// Two processes that make the same table at once collide in PostgreSQL's catalog; the row is
+/// locked only once it is there.
+const LOCK_TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS perennial_migration_lock (id integer PRIMARY KEY);
+    INSERT INTO perennial_migration_lock (id) VALUES (1) ON CONFLICT DO NOTHING;
+";
+
+async fn lock(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    for statement in [
+        "SET LOCAL statement_timeout = 0",
+        "SET LOCAL lock_timeout = '60s'",
+        "SELECT id FROM perennial_migration_lock WHERE id = 1 FOR UPDATE",
+    ] {
+        transaction.execute_unprepared(statement).await?;
+    }
+    Ok(())
+}
