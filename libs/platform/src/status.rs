@@ -11,8 +11,8 @@ pub const ERROR_DOMAIN: &str = "perennial";
 /// Reason of a request with bad fields, all of which are named in its `BadRequest`.
 pub const INVALID_REQUEST: &str = "INVALID_REQUEST";
 
-/// Reason of a call that lost a race: repeat the whole call.
-pub const TRY_AGAIN: &str = "TRY_AGAIN";
+/// Reason of a call that lost a race, or met another call at work: repeat it as a whole.
+pub const BUSY: &str = "BUSY";
 
 /// Reason of a call that needs another service, which did not answer: repeat the same call.
 pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";

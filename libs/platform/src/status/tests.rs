@@ -22,7 +22,7 @@ impl ApiError for Sample {
     fn reason(&self) -> &'static str {
         match self {
             Self::Refused => "RENEWAL_WINDOW_CLOSED",
-            Self::Lost => TRY_AGAIN,
+            Self::Lost => BUSY,
             Self::Broken(_) => INTERNAL,
         }
     }
