@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Starts a private PostgreSQL cluster on loopback for one run of the tests, tells them its address,
+# and stops it when the test runner has gone. Installs PostgreSQL where it is missing.
+set -euo pipefail
+
+runner=$PPID
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
+if [ -z "$bin" ]; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15
+  bin=/usr/lib/postgresql/15/bin
+fi
+
+dir=$(mktemp -d)
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+# PostgreSQL refuses to run as root.
+as_server() { "$@"; }
+if [ "$(id -u)" = 0 ]; then
+  chown postgres:postgres "$dir"
+  as_server() { runuser -u postgres -- "$@"; }
+fi
+
+cd /
+as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres --locale=C.UTF-8 -E UTF8 --no-sync >"/dev/null"
+# A crash of the machine in the middle of a test run loses nothing that anybody wants.
+settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400"
+as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "$settings" start >/dev/null
+
+export -f as_server
+setsid nohup bash -c "
+  while kill -0 $runner 2>/dev/null; do sleep 1; done
+  as_server $bin/pg_ctl -D $dir/data -m immediate stop
+  rm -rf $dir
+" >/dev/null 2>&1 </dev/null &
+
+echo "PERENNIAL_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres" >>"$NEXTEST_ENV"
