@@ -22,6 +22,7 @@ pub mod kind;
 pub mod reason;
 
 // How much: components, prices, discounts, quotes.
+pub mod price;
 
 // Out of what: vouchers and cash.
 pub mod voucher;
