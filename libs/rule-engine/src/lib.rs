@@ -13,6 +13,7 @@
 // When: days, terms, states, dates to align on, what is due.
 pub mod calendar;
 pub mod duration;
+pub mod lifecycle;
 pub mod profile;
 pub mod term;
 
