@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(out_dir.join("descriptors.bin"), all.encode_to_vec())?;
     fs::write(out_dir.join("public_descriptors.bin"), public.encode_to_vec())?;
     // Maps in order of their keys: a message has one encoding, and so a request has one digest.
-    tonic_prost_build::configure().btree_map(".").include_file("perennial.rs").compile_fds(all)?;
+    let builder = tonic_prost_build::configure().btree_map(".").include_file("perennial.rs");
+    // Messages know their names, so that one code path turns any of them into JSON.
+    let mut config = prost_build::Config::new();
+    config.enable_type_names();
+    builder.compile_fds_with_config(all, config)?;
     Ok(())
 }
 
