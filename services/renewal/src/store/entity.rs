@@ -1,0 +1,9 @@
+//! The rows, as the tables have them.
+
+pub mod account;
+pub mod instance;
+pub mod order;
+pub mod order_item;
+pub mod quote;
+pub mod request;
+pub mod term;

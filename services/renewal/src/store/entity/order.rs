@@ -1,0 +1,51 @@
+//! One renewal of one or more instances, paid as a whole.
+
+use sea_orm::entity::prelude::*;
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "orders")]
+pub struct Model {
+    /// Whose it is.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub account_id: String,
+    /// Unique over all accounts; sorts by creation.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Grows by one with each change of the row.
+    pub version: i64,
+    /// Name of the state, as in the contract without its prefix.
+    pub state: String,
+    /// What is to be paid, in minor units. Frozen.
+    pub payable: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// What it renews and what it was priced with: an encoded `OrderSnapshot` (O-7).
+    pub snapshot: Vec<u8>,
+    /// An encoded `PaymentChoice`; none: it was never to be paid yet.
+    pub payment_choice: Option<Vec<u8>>,
+    /// The payment that is under way or that paid it.
+    pub payment_id: Option<Uuid>,
+    /// How many payments were begun.
+    pub pay_number: i32,
+    /// The payment instant of the payment under way or done (O-8).
+    pub payment_time: Option<i64>,
+    /// The wallet's encoded `Payment`, where it refused or paid.
+    pub payment: Option<Vec<u8>>,
+    /// An encoded `Refusal`: why it ended without being paid.
+    pub ended_why: Option<Vec<u8>>,
+    /// When it was made.
+    pub create_time: i64,
+    /// Until when it can be paid.
+    pub expire_time: i64,
+    /// When `Advance` is to look at it; none: never again.
+    pub next_attempt_at: Option<i64>,
+    /// How often `Advance` has looked in vain since the last change of state.
+    pub attempts: i32,
+}
+
+/// No relations: queries say what they join.
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,187 @@
+//! Accounts, instances with their terms, orders, quotes and request ids.
+
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, big_integer_null, binary, binary_null, boolean, integer, integer_null, string,
+        string_null, text, text_null, uuid, uuid_null,
+    },
+    sea_orm::DbBackend,
+};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in
+            [accounts(), instances(), terms(), orders(), order_items(), quotes(), requests()]
+        {
+            manager.create_table(table).await?;
+        }
+        let connection = manager.get_connection();
+        for index in INDEXES {
+            connection.execute_unprepared(index).await?;
+        }
+        if manager.get_database_backend() == DbBackend::Postgres {
+            // Room for the next version of a row on the same page: the sweep rewrites each row.
+            let statement = "ALTER TABLE instances SET (fillfactor = 80)";
+            connection.execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Each names the query that needs it.
+const INDEXES: [&str; 8] = [
+    // RegisterInstances: an id belongs to one account.
+    "CREATE UNIQUE INDEX instances_id ON instances (id)",
+    // ListInstances: by expiry, then id.
+    "CREATE INDEX instances_paid_until ON instances (account_id, paid_until, id)",
+    // Whatever is bound to an instance.
+    "CREATE INDEX instances_parent ON instances (account_id, parent_id) WHERE parent_id IS NOT NULL",
+    // O-1: each term once; GetInstance: terms by start.
+    "CREATE UNIQUE INDEX terms_start ON terms (account_id, instance_id, start_time) \
+     WHERE reversed_by IS NULL",
+    // The audit: terms of an order.
+    "CREATE INDEX terms_order ON terms (order_id) WHERE order_id IS NOT NULL",
+    // Ids that outsiders bring back.
+    "CREATE UNIQUE INDEX orders_id ON orders (id)",
+    // Advance.
+    "CREATE INDEX orders_next_attempt ON orders (next_attempt_at) WHERE next_attempt_at IS NOT NULL",
+    // PreviewRenewal: what of the account's has expired.
+    "CREATE INDEX quotes_hold_until ON quotes (account_id, hold_until)",
+];
+
+fn accounts() -> TableCreateStatement {
+    Table::create()
+        .table("accounts")
+        .col(string("id").primary_key())
+        .col(string("profile"))
+        .col(string("currency"))
+        .col(string("time_zone"))
+        .col(text("labels"))
+        .col(boolean("frozen"))
+        .col(integer_null("standard_day"))
+        .col(string("day_meaning"))
+        .col(boolean("auto_follows_standard_day"))
+        .col(integer_null("auto_days_before"))
+        .col(big_integer("version"))
+        .col(big_integer("create_time"))
+        .take()
+}
+
+fn instances() -> TableCreateStatement {
+    Table::create()
+        .table("instances")
+        .col(string("account_id"))
+        .col(string("id"))
+        .col(big_integer("version"))
+        .col(string("product_id"))
+        .col(string("region"))
+        .col(string("name"))
+        .col(string("room_type"))
+        .col(text("labels"))
+        .col(text("configuration"))
+        .col(text_null("pending_configuration"))
+        .col(big_integer_null("pending_from"))
+        .col(string("billing_mode"))
+        .col(big_integer_null("paid_until"))
+        .col(integer_null("anchor").check(Expr::col("anchor").between(1, 31)))
+        .col(string("policy"))
+        .col(string_null("auto_cycle"))
+        .col(integer_null("auto_remaining").check(Expr::col("auto_remaining").between(1, 99)))
+        .col(boolean("trial"))
+        .col(boolean("one_time"))
+        .col(boolean("change_pending"))
+        .col(boolean("released"))
+        .col(uuid_null("open_order_id"))
+        .col(string_null("parent_id"))
+        .col(string_null("binding"))
+        .col(big_integer_null("first_start"))
+        .col(big_integer("source_version"))
+        .col(big_integer("create_time"))
+        .primary_key(Index::create().col("account_id").col("id"))
+        .take()
+}
+
+fn terms() -> TableCreateStatement {
+    Table::create()
+        .table("terms")
+        .col(string("account_id"))
+        .col(string("instance_id"))
+        .col(big_integer("instance_version"))
+        .col(big_integer("start_time"))
+        .col(big_integer("end_time"))
+        .col(big_integer_null("shortened_from"))
+        .col(integer("anchor").check(Expr::col("anchor").between(1, 31)))
+        .col(string("kind"))
+        .col(uuid_null("order_id"))
+        .col(big_integer("amount").check(Expr::col("amount").gte(0)))
+        .col(text_null("configuration"))
+        .col(boolean("converted"))
+        .col(uuid_null("reversed_by"))
+        .col(big_integer("create_time"))
+        .primary_key(Index::create().col("account_id").col("instance_id").col("instance_version"))
+        .check(Expr::col("start_time").lt(Expr::col("end_time")))
+        .take()
+}
+
+fn orders() -> TableCreateStatement {
+    Table::create()
+        .table("orders")
+        .col(string("account_id"))
+        .col(uuid("id"))
+        .col(big_integer("version"))
+        .col(string("state"))
+        .col(big_integer("payable").check(Expr::col("payable").gte(0)))
+        .col(string("currency"))
+        .col(binary("snapshot"))
+        .col(binary_null("payment_choice"))
+        .col(uuid_null("payment_id"))
+        .col(integer("pay_number"))
+        .col(big_integer_null("payment_time"))
+        .col(binary_null("payment"))
+        .col(binary_null("ended_why"))
+        .col(big_integer("create_time"))
+        .col(big_integer("expire_time"))
+        .col(big_integer_null("next_attempt_at"))
+        .col(integer("attempts"))
+        .primary_key(Index::create().col("account_id").col("id"))
+        .take()
+}
+
+fn order_items() -> TableCreateStatement {
+    Table::create()
+        .table("order_items")
+        .col(string("account_id"))
+        .col(string("instance_id"))
+        .col(uuid("order_id"))
+        .primary_key(Index::create().col("account_id").col("instance_id").col("order_id"))
+        .take()
+}
+
+fn quotes() -> TableCreateStatement {
+    Table::create()
+        .table("quotes")
+        .col(string("account_id"))
+        .col(uuid("id"))
+        .col(big_integer("hold_until"))
+        .col(binary("snapshot"))
+        .primary_key(Index::create().col("account_id").col("id"))
+        .take()
+}
+
+fn requests() -> TableCreateStatement {
+    Table::create()
+        .table("requests")
+        .col(string("account_id"))
+        .col(string("method"))
+        .col(uuid("id"))
+        .col(binary("digest"))
+        .col(string("made"))
+        .col(big_integer("create_time"))
+        .primary_key(Index::create().col("account_id").col("method").col("id"))
+        .take()
+}
