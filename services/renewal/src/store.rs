@@ -1,9 +1,69 @@
 //! What the service keeps: accounts, instances, terms, orders, quotes, request ids and events.
 //!
 //! Instants are whole microseconds since 1970 (both databases keep them exactly), amounts are
-//! minor units.
+//! minor units. Queries are methods on a connection or transaction; whoever begins a transaction
+//! also commits it. Locks are taken in one order: order, then instances by (account, id).
 
+pub mod accounts;
+pub mod bulk;
 pub mod entity;
+pub mod events;
+pub mod instances;
 mod migration;
+pub mod orders;
+pub mod quotes;
+pub mod requests;
+pub mod values;
+
+use platform::database::{Database, MaybeTransient, is_transient};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 
 pub use self::migration::Migrator;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the renewal database failed")]
+    Database(#[from] DbErr),
+    /// A row holds what this program cannot read.
+    #[error("{0} cannot be read")]
+    Unreadable(String),
+}
+
+impl MaybeTransient for StoreError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(error) if is_transient(error))
+    }
+}
+
+/// The service's database. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Keeps everything in `database`, whose schema is up to date.
+    #[must_use]
+    pub const fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// For queries outside a transaction.
+    #[must_use]
+    pub const fn reader(&self) -> &DatabaseConnection {
+        self.database.reader()
+    }
+
+    /// Begins a transaction that writes; see [`Database::begin_write`].
+    pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(self.database.begin_write().await?)
+    }
+}

@@ -19,3 +19,6 @@ impl MigratorTrait for Migrator {
         "renewal_migrations".into_iden()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use sea_orm::entity::prelude::*;
 /// One instance. It is prepaid where it has `paid_until`, which is the end of its last live term.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "instances")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct Model {
     /// Whose it is.
     #[sea_orm(primary_key, auto_increment = false)]

@@ -1,0 +1,1 @@
+//! Accounts and their settings (T-4, U-1).

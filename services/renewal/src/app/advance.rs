@@ -1,0 +1,1 @@
+//! Finishing what a crash has left (O-4).

@@ -1,0 +1,1 @@
+//! Calling an order off, or letting it expire (step 6).

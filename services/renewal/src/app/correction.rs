@@ -1,0 +1,1 @@
+//! Correcting an expiry (I-2).

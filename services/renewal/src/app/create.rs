@@ -1,0 +1,1 @@
+//! Making an order (step 1).

@@ -1,0 +1,1 @@
+//! Reading instances, and whether they may be renewed (section 12).

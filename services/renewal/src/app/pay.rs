@@ -1,0 +1,1 @@
+//! Paying an order (steps 2 and 3).

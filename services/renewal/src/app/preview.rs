@@ -1,0 +1,1 @@
+//! From a selection to a bill: the one way for previews and orders.

@@ -1,0 +1,1 @@
+//! Registration of instances (I-1, I-2).

@@ -1,0 +1,1 @@
+//! Appending what was paid for (step 4).

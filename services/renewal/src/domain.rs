@@ -1,0 +1,3 @@
+//! Decisions about this service's own rows.
+
+pub mod order;

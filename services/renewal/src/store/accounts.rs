@@ -1,0 +1,1 @@
+//! Accounts: find, upsert, change their settings.

@@ -1,0 +1,1 @@
+//! Statements for many rows at once: a fixed text for each database.

@@ -1,0 +1,1 @@
+//! Instances: find, list, register, set policies.

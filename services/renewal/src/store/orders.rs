@@ -1,0 +1,1 @@
+//! Orders: insert, lock, change their state, list.

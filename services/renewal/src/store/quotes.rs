@@ -1,0 +1,1 @@
+//! Quotes: keep, find, drop what has expired.

@@ -1,0 +1,1 @@
+//! Request ids: reserve, find, free (O-3).
