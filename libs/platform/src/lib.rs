@@ -4,7 +4,12 @@
 
 #![warn(missing_docs)]
 
+pub mod client;
 pub mod database;
+pub mod fault;
+pub mod memory;
 pub mod page;
 pub mod request;
+pub mod serve;
 pub mod status;
+pub mod telemetry;

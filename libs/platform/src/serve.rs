@@ -1,0 +1,188 @@
+//! Serving gRPC until told to stop.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use futures::Stream;
+use opentelemetry::{global, propagation::Extractor};
+use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    codegen::http,
+    metadata::MetadataMap,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_reflection::server::Builder as Reflection;
+use tracing::{Span, info};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::memory::MemoryListener;
+
+/// Where and how to serve.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServeArgs {
+    /// Address to listen on.
+    #[arg(long, env = "PERENNIAL_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Seconds a request may take before the server gives up on it.
+    #[arg(long, env = "PERENNIAL_REQUEST_TIMEOUT_SECONDS", default_value_t = 30)]
+    pub request_timeout_seconds: u64,
+
+    /// Seconds between saying that nothing is served and closing, for load balancers to look away.
+    #[arg(long, env = "PERENNIAL_DRAIN_SECONDS", default_value_t = 0)]
+    pub drain_seconds: u64,
+}
+
+/// What to serve.
+#[derive(Debug)]
+pub struct Serving {
+    /// The services' handlers.
+    pub routes: Routes,
+    /// Full names of the public services among them, for health and reflection.
+    pub names: Vec<String>,
+    /// Descriptors of the public contract.
+    pub descriptors: &'static [u8],
+    /// Where the services in this process call each other, if they do.
+    pub memory: Option<MemoryListener>,
+}
+
+/// Serves until `stop` is cancelled, then finishes the requests begun.
+///
+/// Health turns to `NOT_SERVING` first, so that a load balancer looks away before connections
+/// close. What is called in memory stops last, because the requests that are being finished need
+/// it. A request that takes longer than its time-out is cut off.
+pub async fn serve(
+    listener: TcpListener,
+    serving: Serving,
+    args: &ServeArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Serving { routes, names, descriptors, memory } = serving;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for name in names.iter().map(String::as_str).chain([""]) {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let routes = routes.add_service(health_service);
+    let public = routes
+        .clone()
+        .add_service(reflection(&names, descriptors).build_v1().context("bad descriptors")?)
+        .add_service(reflection(&names, descriptors).build_v1alpha().context("bad descriptors")?);
+
+    let timeout = Duration::from_secs(args.request_timeout_seconds);
+    let drain = Duration::from_secs(args.drain_seconds);
+    let inner_stop = CancellationToken::new();
+    let inner = tokio::spawn(serve_memory(routes, memory, timeout, inner_stop.clone()));
+
+    info!(address = %listener.local_addr()?, "serving");
+    let closing = close(stop.clone(), drain, health, names);
+    let outer = builder(timeout)
+        .add_routes(public)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), closing);
+    let cut_off = async {
+        stop.cancelled().await;
+        tokio::time::sleep(drain + timeout).await;
+    };
+    tokio::select! {
+        served = outer => served.context("the server failed")?,
+        () = cut_off => info!("requests were cut off"),
+    }
+    inner_stop.cancel();
+    tokio::time::timeout(timeout, inner).await.ok();
+    info!("stopped");
+    Ok(())
+}
+
+fn builder(timeout: Duration) -> Server {
+    Server::builder()
+        .timeout(timeout)
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .trace_fn(request_span)
+}
+
+async fn serve_memory(
+    routes: Routes,
+    listener: Option<MemoryListener>,
+    timeout: Duration,
+    stop: CancellationToken,
+) {
+    let Some(listener) = listener else { return };
+    let incoming: &mut (dyn Stream<Item = Result<DuplexStream, Infallible>> + Send + Unpin) =
+        &mut { listener };
+    let served = builder(timeout)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop.cancelled())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the server in memory failed");
+    }
+}
+
+/// Waits for `stop`, says that nothing is served any more, and lets load balancers notice.
+async fn close(
+    stop: CancellationToken,
+    drain: Duration,
+    health: HealthReporter,
+    names: Vec<String>,
+) {
+    stop.cancelled().await;
+    for name in names.iter().map(String::as_str).chain([""]) {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+    }
+    tokio::time::sleep(drain).await;
+}
+
+/// Generic clients see the named services and health, and no others.
+fn reflection<'a>(names: &[String], descriptors: &'a [u8]) -> Reflection<'a> {
+    let builder = Reflection::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("grpc.health.v1.Health");
+    names.iter().fold(builder, Reflection::with_service_name)
+}
+
+/// The span of one request, which goes on the caller's trace where it brought one.
+fn request_span(request: &http::Request<()>) -> Span {
+    let span = tracing::info_span!("request", rpc.method = request.uri().path());
+    let headers = Headers(MetadataMap::from_headers(request.headers().clone()));
+    let parent = global::get_text_map_propagator(|propagator| propagator.extract(&headers));
+    // Fails only where no tracer listens, and then there is no trace to go on.
+    let _ = span.set_parent(parent);
+    span
+}
+
+struct Headers(MetadataMap);
+
+impl Extractor for Headers {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+/// A token that is cancelled by `SIGTERM` or `SIGINT`.
+pub fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("stopping on SIGTERM"),
+            _ = interrupt.recv() => info!("stopping on SIGINT"),
+        }
+        stopped.cancel();
+    });
+    Ok(stop)
+}
+
+#[cfg(test)]
+mod tests;

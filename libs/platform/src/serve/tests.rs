@@ -1,0 +1,89 @@
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus as Answer, health_client::HealthClient,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+use super::*;
+use crate::{client::Peer, memory};
+
+/// A server of nothing but health and reflection, and how to reach it from outside.
+async fn start(stop: &CancellationToken, memory: Option<MemoryListener>) -> Peer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = Serving {
+        routes: Routes::default(),
+        names: vec!["perennial.catalog.v1.CatalogService".to_owned()],
+        descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
+        memory,
+    };
+    let args = ServeArgs { listen: address, request_timeout_seconds: 5, drain_seconds: 0 };
+    let stop = stop.clone();
+    tokio::spawn(async move { serve(listener, serving, &args, stop).await });
+    format!("http://{address}").parse().unwrap()
+}
+
+async fn health(peer: &Peer, service: &str) -> Result<Answer, tonic::Code> {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let answer = HealthClient::new(peer.connect()).check(request).await;
+    answer.map(|answer| answer.into_inner().status()).map_err(|status| status.code())
+}
+
+#[tokio::test]
+async fn each_service_has_its_own_health() {
+    let stop = CancellationToken::new();
+    let peer = start(&stop, None).await;
+    assert_eq!(health(&peer, "").await, Ok(Answer::Serving));
+    assert_eq!(health(&peer, "perennial.catalog.v1.CatalogService").await, Ok(Answer::Serving));
+    assert_eq!(
+        health(&peer, "perennial.wallet.v1.WalletService").await,
+        Err(tonic::Code::NotFound)
+    );
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_call_in_memory_waits_until_the_process_serves() {
+    let stop = CancellationToken::new();
+    let (connector, listener) = memory::pair();
+    let peer = Peer::Memory(connector);
+    let early = tokio::spawn(async move { health(&peer, "").await });
+    start(&stop, Some(listener)).await;
+    assert_eq!(early.await.unwrap(), Ok(Answer::Serving));
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn reflection_names_what_is_served() {
+    let stop = CancellationToken::new();
+    let peer = start(&stop, None).await;
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(peer.connect());
+    let mut answers =
+        client.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    assert!(names.contains(&"grpc.health.v1.Health".to_owned()), "{names:?}");
+    assert!(names.contains(&"perennial.catalog.v1.CatalogService".to_owned()), "{names:?}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_gone() {
+    let stop = CancellationToken::new();
+    let peer = start(&stop, None).await;
+    assert_eq!(health(&peer, "").await, Ok(Answer::Serving));
+    stop.cancel();
+    let mut answer = health(&peer, "").await;
+    while answer.is_ok() {
+        answer = health(&peer, "").await;
+    }
+    assert_eq!(answer, Err(tonic::Code::Unavailable));
+}
