@@ -1,0 +1,3 @@
+//! The suite from outside, through gRPC only.
+
+mod journeys;

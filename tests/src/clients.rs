@@ -1,0 +1,143 @@
+//! A client for each service, and the reasons that refusals carry.
+
+use std::time::Duration;
+
+use proto::{
+    catalog::v1::catalog_service_client::CatalogServiceClient,
+    renewal::{
+        internal::v1::sweep_service_client::SweepServiceClient,
+        v1::{
+            account_service_client::AccountServiceClient, event_service_client::EventServiceClient,
+            instance_service_client::InstanceServiceClient,
+            order_service_client::OrderServiceClient,
+        },
+    },
+    scheduler::v1::scheduler_service_client::SchedulerServiceClient,
+    wallet::v1::{
+        payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
+        wallet_service_client::WalletServiceClient,
+    },
+};
+use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt as _;
+
+/// Where each service is spoken to.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The catalog service.
+    pub catalog: Channel,
+    /// The renewal service.
+    pub renewal: Channel,
+    /// The wallet service.
+    pub wallet: Channel,
+    /// The scheduler service.
+    pub scheduler: Channel,
+}
+
+/// A channel to a server on loopback, connected when it is first used.
+#[must_use]
+pub fn channel(port: u16) -> Channel {
+    Channel::from_shared(format!("http://127.0.0.1:{port}"))
+        .expect("a valid address")
+        .timeout(Duration::from_secs(30))
+        .connect_lazy()
+}
+
+impl Clients {
+    /// All services behind one port.
+    #[must_use]
+    pub fn at(port: u16) -> Self {
+        let all = channel(port);
+        Self { catalog: all.clone(), renewal: all.clone(), wallet: all.clone(), scheduler: all }
+    }
+
+    /// Catalogs, prices and quotes.
+    #[must_use]
+    pub fn catalog(&self) -> CatalogServiceClient<Channel> {
+        let limit = 16 << 20;
+        CatalogServiceClient::new(self.catalog.clone()).max_decoding_message_size(limit)
+    }
+
+    /// Accounts.
+    #[must_use]
+    pub fn accounts(&self) -> AccountServiceClient<Channel> {
+        AccountServiceClient::new(self.renewal.clone())
+    }
+
+    /// Instances and policies.
+    #[must_use]
+    pub fn instances(&self) -> InstanceServiceClient<Channel> {
+        InstanceServiceClient::new(self.renewal.clone())
+    }
+
+    /// Previews and orders.
+    #[must_use]
+    pub fn orders(&self) -> OrderServiceClient<Channel> {
+        OrderServiceClient::new(self.renewal.clone())
+    }
+
+    /// Events.
+    #[must_use]
+    pub fn events(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.renewal.clone())
+    }
+
+    /// The renewal service's sweeps.
+    #[must_use]
+    pub fn sweeps(&self) -> SweepServiceClient<Channel> {
+        SweepServiceClient::new(self.renewal.clone())
+    }
+
+    /// Wallets and their ledgers.
+    #[must_use]
+    pub fn wallets(&self) -> WalletServiceClient<Channel> {
+        WalletServiceClient::new(self.wallet.clone())
+    }
+
+    /// Vouchers.
+    #[must_use]
+    pub fn vouchers(&self) -> VoucherServiceClient<Channel> {
+        VoucherServiceClient::new(self.wallet.clone())
+    }
+
+    /// Payments.
+    #[must_use]
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.wallet.clone())
+    }
+
+    /// Schedules.
+    #[must_use]
+    pub fn schedules(&self) -> SchedulerServiceClient<Channel> {
+        SchedulerServiceClient::new(self.scheduler.clone())
+    }
+}
+
+/// The machine-readable reason that `status` gives.
+#[must_use]
+pub fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// What `status` says of the values that a program needs.
+#[must_use]
+pub fn metadata(status: &Status, name: &str) -> String {
+    let info = status.get_details_error_info();
+    info.and_then(|info| info.metadata.get(name).cloned()).unwrap_or_default()
+}
+
+/// The fields that `status` complains of.
+#[must_use]
+pub fn bad_fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request();
+    details
+        .map(|bad| bad.field_violations.into_iter().map(|violation| violation.field).collect())
+        .unwrap_or_default()
+}
+
+/// The code and the reason of a refusal, as one value to compare with.
+#[must_use]
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let status = result.expect_err("the call is refused");
+    (status.code(), reason(&status))
+}
