@@ -16,6 +16,7 @@ pub mod duration;
 pub mod lifecycle;
 pub mod profile;
 pub mod term;
+pub mod unify;
 
 // Whether: the facts of an instance, who may renew, what belongs together.
 pub mod configuration;

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     account::{
-        AccountProfile, AccountSettings, StandardDay, StandardDayMeaning, VoucherRule,
-        VoucherRules, VoucherStrategy,
+        AccountProfile, AccountSettings, InvalidStandardDay, StandardDay, StandardDayMeaning,
+        VoucherRule, VoucherRules, VoucherStrategy,
     },
     product::{
         Boundary, EndShown, LateStart, MoneyPolicy, OddDays, ProductProfile, Rounding,

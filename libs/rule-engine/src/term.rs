@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use self::base::Base;
+use self::base::{Base, Whole};
 use crate::{
     calendar::{DateOutOfRange, DayOfMonth, add_months, last_day, local, local_date},
     duration::TermDuration,
@@ -296,7 +296,7 @@ fn plain_term(
         let shortest = sold.filter(|duration| reaches(duration.months())).min();
         return Err(TermRefused::AlreadyOver { end, shortest });
     }
-    let renewal = base.renewal(end, base.anchor, Some(duration), paid_at);
+    let renewal = base.renewal(end, base.anchor, Whole::Sold(duration), paid_at);
     check_total(rules, base, &renewal, paid_at)?;
     Ok(renewal)
 }

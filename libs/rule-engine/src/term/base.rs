@@ -80,40 +80,50 @@ impl Base {
         }
     }
 
-    /// The renewal that ends at `end`, where `duration` or, without one, only a date was chosen.
+    /// The renewal that ends at `end`, of which `whole` is priced in months.
     pub fn renewal(
         &self,
         end: DateTime<Utc>,
         anchor: DayOfMonth,
-        duration: Option<TermDuration>,
+        whole: Whole,
         paid_at: DateTime<Utc>,
     ) -> RenewalTerm {
         let new_last_day = last_day(self.zone, end);
-        let (whole_months, odd_days) = match duration {
-            Some(duration) => (duration.months(), self.days_beyond(duration.months(), end)),
-            None => whole_months(self.last_day, new_last_day, self.anchor_of_last_day()),
+        let beyond = |months| {
+            let plain = self.after(months).unwrap_or(end);
+            days_between(last_day(self.zone, plain), new_last_day)
         };
+        let (duration, (whole_months, odd_days)) = match whole {
+            Whole::Sold(duration) => {
+                (Some(duration), (duration.months(), beyond(duration.months())))
+            }
+            Whole::OneMonth => (None, (1, beyond(1))),
+            Whole::AsManyAsFit => {
+                (None, whole_months(self.last_day, new_last_day, self.anchor_of_last_day()))
+            }
+        };
+        let total_days = days_between(self.last_day, new_last_day);
         RenewalTerm {
             term: Term { start: self.start, end, anchor },
             last_day: new_last_day,
-            span: PricedSpan {
-                duration,
-                whole_months,
-                odd_days,
-                total_days: days_between(self.last_day, new_last_day),
-            },
+            span: PricedSpan { duration, whole_months, odd_days, total_days },
             days_passed: days_passed(self.zone, self.start, paid_at),
         }
-    }
-
-    /// The days from the last day after so many months to that of `end` (U-2).
-    pub fn days_beyond(&self, months: u32, end: DateTime<Utc>) -> u32 {
-        let plain = self.after(months).unwrap_or(end);
-        days_between(last_day(self.zone, plain), last_day(self.zone, end))
     }
 
     /// The anchor as it applies to last days: an exact end at midnight belongs to the day before.
     fn anchor_of_last_day(&self) -> DayOfMonth {
         if self.last_day == self.date { self.anchor } else { DayOfMonth::of(self.last_day) }
     }
+}
+
+/// What of a term is priced in months; what is beyond are odd days (M-4).
+#[derive(Debug, Clone, Copy)]
+pub enum Whole {
+    /// The duration that was chosen.
+    Sold(TermDuration),
+    /// One month: a standard date without a duration (U-2).
+    OneMonth,
+    /// As many months as fit: a date of its own (B-3, U-5).
+    AsManyAsFit,
 }
