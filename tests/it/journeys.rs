@@ -1,7 +1,9 @@
 //! What customers, consoles and operators do, lived on each database and in each layout.
 
+mod bad_input;
 mod batch;
 mod change;
+mod instances;
 mod races;
 mod single;
 mod unify;
