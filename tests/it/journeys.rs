@@ -2,11 +2,13 @@
 
 mod bad_input;
 mod batch;
+mod catalog;
 mod change;
 mod instances;
 mod races;
 mod single;
 mod unify;
+mod wallet;
 
 /// Defines journeys: each is lived on SQLite and on PostgreSQL, in one process and in four.
 ///
