@@ -19,9 +19,16 @@ pub mod term;
 pub mod unify;
 
 // Whether: the facts of an instance, who may renew, what belongs together.
+pub mod change;
+pub mod check;
 pub mod configuration;
+pub mod group;
+pub mod instance;
 pub mod kind;
+pub mod plan;
+pub mod policy;
 pub mod reason;
+pub mod registration;
 
 // How much: components, prices, discounts, quotes.
 pub mod price;

@@ -1,0 +1,66 @@
+//! An expiry that was wrong, put right.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    calendar::{DayOfMonth, check_end, last_day},
+    check,
+    instance::Instance,
+    reason::{Reason, Refusal},
+    term::Term,
+};
+
+/// How an expiry is put right (I-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Correction {
+    /// It is right already.
+    Nothing,
+    /// A term of kind `ADJUSTMENT` is appended, without a price.
+    Adjustment(Term),
+    /// The last live term is marked as shortened to this one.
+    Shortened(Term),
+}
+
+/// How the expiry of `instance` becomes `end`, given its last live term (I-2). No term is edited:
+/// a later end appends one, an earlier one marks the last as shortened.
+///
+/// The anchor stays where the new last day, in `zone`, fits it, else it becomes that day (T-6). The
+/// members of a strong group are corrected together, by the caller (B-4).
+///
+/// Refused: `OPEN_ORDER_EXISTS` (an order was priced with the expiry), `NO_EXPIRY` for a postpaid
+/// instance, `DATE_TOO_EARLY` for an end at or before the start of the last term,
+/// `DATE_OUT_OF_RANGE` (T-8).
+pub fn correct_expiry(
+    instance: &Instance,
+    last_term: Option<Term>,
+    end: DateTime<Utc>,
+    zone: Tz,
+) -> Result<Correction, Refusal> {
+    let id = &instance.id;
+    if let Some(refusal) = check::held_refusal(instance, None) {
+        return Err(refusal);
+    }
+    let (Some(lease), Some(last)) = (instance.billing.lease(), last_term) else {
+        let message = format!("{id} is postpaid: it has no expiry.");
+        return Err(Refusal::new(Reason::NoExpiry, message));
+    };
+    if check_end(zone, end).is_err() {
+        let message = format!("{end} is outside of the years 1970 to 9999.");
+        return Err(Refusal::new(Reason::DateOutOfRange, message));
+    }
+    let day = last_day(zone, end);
+    let anchor = if lease.anchor.fits(day) { lease.anchor } else { DayOfMonth::of(day) };
+    if end == lease.end {
+        Ok(Correction::Nothing)
+    } else if end > lease.end {
+        Ok(Correction::Adjustment(Term { start: lease.end, end, anchor }))
+    } else if end > last.start {
+        Ok(Correction::Shortened(Term { start: last.start, end, anchor }))
+    } else {
+        let message =
+            format!("The last term of {id} begins at {}; it is all that is cut.", last.start);
+        let refusal = Refusal::new(Reason::DateTooEarly, message);
+        Err(refusal.with("earliest_after", last.start.to_rfc3339()))
+    }
+}
