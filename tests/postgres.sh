@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Starts a private PostgreSQL cluster on loopback for one run of the tests, tells them its address,
 # and stops it when the test runner has gone. Installs PostgreSQL where it is missing.
+#
+# The address is appended to the file named by NEXTEST_ENV, as a line NAME=VALUE. With DURABLE=1 the
+# cluster keeps its promises to the disk, as a production one does; benchmarks want that.
 set -euo pipefail
 
 runner=$PPID
@@ -23,8 +26,9 @@ fi
 
 cd /
 as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres --locale=C.UTF-8 -E UTF8 --no-sync >"/dev/null"
+settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=400"
 # A crash of the machine in the middle of a test run loses nothing that anybody wants.
-settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400"
+[ "${DURABLE:-0}" = 1 ] || settings="$settings -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "$settings" start >/dev/null
 
 export -f as_server
