@@ -18,16 +18,11 @@ const TRACE_FILTER: &str = "info,h2=off,hyper=off,hyper_util=off,tonic=off,tower
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryArgs {
     /// What to log, as `tracing` directives.
-    #[arg(
-        long,
-        env = "PERENNIAL_LOG",
-        default_value = "info,sea_orm_migration=warn",
-        global = true
-    )]
+    #[arg(long, env = "PERENNIAL_LOG", default_value = "info,sea_orm_migration=warn")]
     pub log: String,
 
     /// OTLP/gRPC collector to send traces to; without one, none are made.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 }
 
