@@ -12,9 +12,11 @@
 
 // When: days, terms, states, dates to align on, what is due.
 pub mod calendar;
+pub mod due;
 pub mod duration;
 pub mod lifecycle;
 pub mod profile;
+pub mod reminder;
 pub mod term;
 pub mod unify;
 
