@@ -1,1 +1,4 @@
-//! .
+//! Perennial: renews cloud instances. The binary's commands.
+
+pub mod client;
+mod text;

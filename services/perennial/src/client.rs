@@ -1,0 +1,240 @@
+//! The command-line client, for people: every call of the suite as a command.
+//!
+//! ```text
+//! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
+//! message  files ─▶ messages ─▶ JSON            failure       how a command ends
+//! catalog, accounts, instances, renewals, orders, wallet, vouchers, operations: the commands
+//! ```
+//!
+//! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
+
+mod accounts;
+mod catalog;
+mod failure;
+mod instances;
+mod message;
+mod operations;
+mod orders;
+mod pages;
+mod renewals;
+mod value;
+mod vouchers;
+mod wallet;
+
+use std::{fs, io, path::Path, process::ExitCode, time::Duration};
+
+use chrono_tz::Tz;
+use kernel::Env;
+use platform::client::{Connection, Deadlines, Peer};
+use prost::{Message, Name};
+
+pub use self::failure::EXIT_CODES;
+use self::failure::{Done, Failure};
+
+/// The client's commands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Products, their rules and prices: apply a catalog, look at it.
+    Catalog(Group<catalog::Command>),
+    /// Accounts: the customers of the cloud, and what they have chosen.
+    Accounts(Group<accounts::Command>),
+    /// Instances: register, find, check, set what happens at expiry.
+    Instances(Group<instances::Command>),
+    /// Say what a renewal would give and cost, and hold its price.
+    #[command(after_help = renewals::QUOTE_EXAMPLES)]
+    Quote(Leaf<renewals::QuoteArgs>),
+    /// Renew instances: order and pay.
+    #[command(after_help = renewals::RENEW_EXAMPLES)]
+    Renew(Leaf<renewals::RenewArgs>),
+    /// Orders: list, look at, pay, cancel.
+    Orders(Group<orders::Command>),
+    /// Wallets: cash, deposits and the ledger.
+    Wallet(Group<wallet::Command>),
+    /// Vouchers: issue, list, and see what they would pay.
+    Vouchers(Group<vouchers::Command>),
+    /// What happened, in order.
+    #[command(after_help = operations::EVENTS_EXAMPLES)]
+    Events(Leaf<operations::EventsArgs>),
+    /// When the suite sweeps, and how the last run went.
+    #[command(after_help = operations::SCHEDULES_EXAMPLES)]
+    Schedules(Leaf<operations::SchedulesArgs>),
+    /// Run a schedule now.
+    #[command(after_help = operations::SWEEP_EXAMPLES)]
+    Sweep(Leaf<operations::SweepArgs>),
+}
+
+/// A group of commands.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Group<C: clap::Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// A command by itself.
+#[derive(Debug, clap::Args)]
+pub struct Leaf<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// How the client reaches the suite, and how it answers.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Client")]
+pub struct ClientArgs {
+    /// Where the suite listens.
+    #[arg(
+        long,
+        global = true,
+        env = "PERENNIAL_ADDRESS",
+        default_value = "http://127.0.0.1:50051"
+    )]
+    pub address: Peer,
+
+    /// How answers are printed: a table for people, JSON for programs.
+    #[arg(long, short, global = true, env = "PERENNIAL_OUTPUT", default_value = "table")]
+    pub output: Output,
+
+    /// The zone of dates and times, typed and shown.
+    #[arg(long, global = true, env = "PERENNIAL_ZONE", default_value = "Asia/Shanghai")]
+    pub zone: Tz,
+
+    /// Seconds to wait for an answer.
+    #[arg(long, global = true, env = "PERENNIAL_TIMEOUT_SECONDS", default_value_t = 30)]
+    pub timeout_seconds: u64,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// Aligned columns, in colour on a terminal.
+    Table,
+    /// The messages of the contract by the protobuf JSON mapping.
+    Json,
+}
+
+/// Carries `command` out, prints its answer to standard output and what went wrong to standard
+/// error, and says how the process should end.
+pub async fn run(command: Command, env: &Env) -> ExitCode {
+    let args = command.client_args().clone();
+    let client = Client::new(&args, env.clone());
+    match command.run(&client).await {
+        Ok(done) => done.into(),
+        Err(failure) => {
+            match args.output {
+                Output::Table => anstream::eprint!("{}", failure.text()),
+                Output::Json => eprintln!("{:#}", failure.json()),
+            }
+            failure.exit_code().into()
+        }
+    }
+}
+
+impl Command {
+    fn client_args(&self) -> &ClientArgs {
+        match self {
+            Self::Catalog(group) => &group.client,
+            Self::Accounts(group) => &group.client,
+            Self::Instances(group) => &group.client,
+            Self::Quote(leaf) => &leaf.client,
+            Self::Renew(leaf) => &leaf.client,
+            Self::Orders(group) => &group.client,
+            Self::Wallet(group) => &group.client,
+            Self::Vouchers(group) => &group.client,
+            Self::Events(leaf) => &leaf.client,
+            Self::Schedules(leaf) => &leaf.client,
+            Self::Sweep(leaf) => &leaf.client,
+        }
+    }
+
+    async fn run(self, client: &Client) -> Result<Done, Failure> {
+        match self {
+            Self::Catalog(group) => group.command.run(client).await,
+            Self::Accounts(group) => group.command.run(client).await,
+            Self::Instances(group) => group.command.run(client).await,
+            Self::Quote(leaf) => leaf.args.run(client).await,
+            Self::Renew(leaf) => leaf.args.run(client).await,
+            Self::Orders(group) => group.command.run(client).await,
+            Self::Wallet(group) => group.command.run(client).await,
+            Self::Vouchers(group) => group.command.run(client).await,
+            Self::Events(leaf) => leaf.args.run(client).await,
+            Self::Schedules(leaf) => leaf.args.run(client).await,
+            Self::Sweep(leaf) => leaf.args.run(client).await,
+        }
+    }
+}
+
+/// The account whose things a command is about.
+#[derive(Debug, clap::Args)]
+pub struct AccountArg {
+    /// The account.
+    #[arg(long, short, env = "PERENNIAL_ACCOUNT")]
+    account: String,
+}
+
+/// What makes a repeat safe.
+#[derive(Debug, clap::Args)]
+pub struct RequestIdArg {
+    /// Makes a repeat safe: the same id with the same content does nothing a second time. A UUID;
+    /// a new one by default.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Client {
+    connection: Connection,
+    env: Env,
+    output: Output,
+    zone: Tz,
+}
+
+impl Client {
+    fn new(args: &ClientArgs, env: Env) -> Self {
+        let request = Duration::from_secs(args.timeout_seconds);
+        let deadlines = Deadlines { request, ..Deadlines::default() };
+        let connection = args.address.connect_within(deadlines);
+        Self { connection, env, output: args.output, zone: args.zone }
+    }
+
+    fn request_id(&self, arg: RequestIdArg) -> String {
+        arg.request_id.unwrap_or_else(|| self.env.next_id().to_string())
+    }
+
+    /// The instant that `flag` gives as `text`.
+    fn instant(&self, flag: &str, text: &str) -> Result<prost_types::Timestamp, Failure> {
+        value::instant(text, self.zone).map_err(|error| Failure::Usage(format!("{flag} {error}")))
+    }
+
+    /// The messages in a file.
+    fn read_rows<M: Message + Name + Default>(&self, file: &Path) -> Result<Vec<M>, Failure> {
+        message::read_rows(&read_file(file)?, self.zone)
+            .map_err(|mistakes| Failure::File(file.display().to_string(), mistakes))
+    }
+
+    /// Prints `answer`: as JSON, or as the text that `people` makes of it.
+    fn print<M: Message + Name>(&self, answer: &M, people: impl FnOnce(&M) -> String) {
+        match self.output {
+            Output::Json => anstream::println!("{:#}", message::to_json(answer)),
+            Output::Table => anstream::print!("{}", people(answer)),
+        }
+    }
+}
+
+/// What is in a file, or on standard input where it is called `-`.
+fn read_file(file: &Path) -> Result<String, Failure> {
+    let text = if file == Path::new("-") {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(file)
+    };
+    text.map_err(|error| Failure::Usage(format!("could not read {}: {error}", file.display())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! How a command ends, and what it says when it does not end well.
+
+use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
+
+use platform::status;
+use serde_json::json;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::message::Mistake;
+use crate::text::table::{Look, look};
+
+/// What `--help` says of exit codes.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused: the rules say no, to the whole or to a part of it
+  2  usage: a flag, a file or a field of the request is wrong
+  3  unavailable: the service cannot be reached or is busy; try again";
+
+/// How a command ended that was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All of it.
+    Whole,
+    /// The answer holds refusals: rows of a batch, or an order that could not be paid.
+    Refused,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A service said no, or could not be reached.
+    #[error("{0}")]
+    Call(Box<Status>),
+    /// The command cannot be meant as it was typed.
+    #[error("{0}")]
+    Usage(String),
+    /// A file has mistakes.
+    #[error("{0} has mistakes")]
+    File(String, Vec<Mistake>),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Call(Box::new(status))
+    }
+}
+
+impl Done {
+    /// Refused if any of a batch was.
+    pub fn unless(refused: bool) -> Self {
+        if refused { Self::Refused } else { Self::Whole }
+    }
+
+    /// The exit code: see [`EXIT_CODES`].
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Refused => 1,
+        }
+    }
+}
+
+impl Failure {
+    /// The exit code: see [`EXIT_CODES`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::File(..) => 2,
+            Self::Call(status) => match status.code() {
+                Code::InvalidArgument => 2,
+                Code::NotFound
+                | Code::FailedPrecondition
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::Unauthenticated
+                | Code::OutOfRange => 1,
+                _ => 3,
+            },
+        }
+    }
+
+    /// What went wrong, for people: reason, sentence, every bad field, every further reason, and
+    /// the values that help to act.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Usage(what) => format!("{} {what}\n", look("error:", Look::Bad)),
+            Self::File(name, mistakes) => {
+                let mut text = format!("{} {name} has mistakes\n", look("error:", Look::Bad));
+                for mistake in mistakes {
+                    let _ = writeln!(text, "  {mistake}");
+                }
+                text
+            }
+            Self::Call(status) => call_text(status),
+        }
+    }
+
+    /// What went wrong, for programs.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Usage(what) => json!({ "error": { "reason": "USAGE", "message": what } }),
+            Self::File(name, mistakes) => {
+                let fields = mistakes.iter().map(|m| json!({ "line": m.line, "what": m.what }));
+                let message = format!("{name} has mistakes");
+                json!({ "error": {
+                    "reason": "USAGE", "message": message, "fields": fields.collect::<Vec<_>>(),
+                } })
+            }
+            Self::Call(status) => call_json(status),
+        }
+    }
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        done.exit_code().into()
+    }
+}
+
+fn call_text(status: &Status) -> String {
+    let reason = status::reason(status).unwrap_or_else(|| format!("{:?}", status.code()));
+    let mut text = format!("{} {}\n", look(&format!("{reason}:"), Look::Bad), status.message());
+    for (field, what) in status::bad_fields(status) {
+        let _ = writeln!(text, "  {field} {what}");
+    }
+    for violation in status::violations(status) {
+        let status::Violation { reason, subject, description } = violation;
+        let _ = writeln!(text, "  {subject}: {}: {description}", look(&reason, Look::Bad));
+    }
+    for (name, value) in metadata(status) {
+        let _ = writeln!(text, "  {} {value}", look(&format!("{name}:"), Look::Quiet));
+    }
+    text
+}
+
+fn call_json(status: &Status) -> serde_json::Value {
+    let fields = status::bad_fields(status);
+    let fields = fields.iter().map(|(field, what)| json!({ "field": field, "what": what }));
+    let violations = status::violations(status);
+    let refusals = violations.iter().map(|violation| {
+        json!({
+            "reason": violation.reason,
+            "subject": violation.subject,
+            "message": violation.description,
+        })
+    });
+    json!({ "error": {
+        "code": format!("{:?}", status.code()),
+        "reason": status::reason(status),
+        "message": status.message(),
+        "fields": fields.collect::<Vec<_>>(),
+        "refusals": refusals.collect::<Vec<_>>(),
+        "metadata": metadata(status),
+    } })
+}
+
+/// The error's values by name, in the order of their names.
+fn metadata(status: &Status) -> BTreeMap<String, String> {
+    let info = status.get_details_error_info();
+    info.into_iter().flat_map(|info| info.metadata).collect()
+}
+
+#[cfg(test)]
+mod tests;

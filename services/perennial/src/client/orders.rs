@@ -1,0 +1,175 @@
+//! `perennial orders …`
+
+use platform::client::{Connection, safe};
+use proto::renewal::v1::{
+    CancelOrderRequest, GetOrderRequest, ListOrdersRequest, Order, PayOrderRequest, order::State,
+    order_service_client::OrderServiceClient,
+};
+
+use super::{
+    AccountArg, Client, RequestIdArg,
+    failure::{Done, Failure},
+    pages::{self, PageArgs},
+    renewals::PayArgs,
+};
+use crate::text::{
+    bill, show,
+    table::{Table, look},
+};
+
+/// Commands on orders.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// The orders of an account, newest first.
+    #[command(after_help = "Examples:
+  perennial orders list --account acme --state pending-payment
+  perennial orders list --account acme --instance vm-1 --all --output json")]
+    List {
+        #[command(flatten)]
+        account: AccountArg,
+        /// Only orders in this state; may be given several times.
+        #[arg(long)]
+        state: Vec<StateArg>,
+        /// Only orders of this instance.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        instance: String,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// An order with its bill and what paid it.
+    #[command(after_help = "Example:
+  perennial orders get --account acme 01900000-0000-7000-8000-000000000000")]
+    Get(OrderArg),
+    /// Pay an order as a whole, from vouchers and cash.
+    #[command(after_help = "Examples:
+  perennial orders pay --account acme 01900000-0000-7000-8000-000000000000
+  perennial orders pay --account acme 01900000-0000-7000-8000-000000000000 --no-vouchers")]
+    Pay {
+        #[command(flatten)]
+        order: OrderArg,
+        #[command(flatten)]
+        pay: PayArgs,
+        #[command(flatten)]
+        request_id: RequestIdArg,
+    },
+    /// Call an unpaid order off.
+    #[command(after_help = "Example:
+  perennial orders cancel --account acme 01900000-0000-7000-8000-000000000000")]
+    Cancel(OrderArg),
+}
+
+/// Which order.
+#[derive(Debug, clap::Args)]
+pub struct OrderArg {
+    #[command(flatten)]
+    account: AccountArg,
+    /// The order.
+    order: String,
+}
+
+/// The states of an order.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum StateArg {
+    PendingPayment,
+    Paying,
+    Paid,
+    Completed,
+    Cancelled,
+    Expired,
+    Failed,
+}
+
+impl StateArg {
+    const fn state(self) -> State {
+        match self {
+            Self::PendingPayment => State::PendingPayment,
+            Self::Paying => State::Paying,
+            Self::Paid => State::Paid,
+            Self::Completed => State::Completed,
+            Self::Cancelled => State::Cancelled,
+            Self::Expired => State::Expired,
+            Self::Failed => State::Failed,
+        }
+    }
+}
+
+impl Command {
+    pub async fn run(self, client: &Client) -> Result<Done, Failure> {
+        match self {
+            Self::List { account, state, instance, page } => {
+                let states: Vec<i32> = state.iter().map(|state| state.state().into()).collect();
+                list(client, &account.account, &states, &instance, page).await
+            }
+            Self::Get(OrderArg { account, order }) => {
+                let request = GetOrderRequest { account_id: account.account, order_id: order };
+                let answer = safe(async || orders(client).get_order(request.clone()).await).await?;
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                Ok(Done::Whole)
+            }
+            Self::Pay { order, pay, request_id } => {
+                let request = PayOrderRequest {
+                    request_id: client.request_id(request_id),
+                    account_id: order.account.account,
+                    order_id: order.order,
+                    pay: Some(pay.choice()),
+                };
+                let answer = safe(async || orders(client).pay_order(request.clone()).await).await?;
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                Ok(Done::Whole)
+            }
+            Self::Cancel(OrderArg { account, order }) => {
+                let request = CancelOrderRequest { account_id: account.account, order_id: order };
+                let call = async || orders(client).cancel_order(request.clone()).await;
+                let answer = safe(call).await?;
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                Ok(Done::Whole)
+            }
+        }
+    }
+}
+
+async fn list(
+    client: &Client,
+    account: &str,
+    states: &[i32],
+    instance: &str,
+    page: PageArgs,
+) -> Result<Done, Failure> {
+    let list = async |page| {
+        let request = ListOrdersRequest {
+            account_id: account.to_owned(),
+            states: states.to_vec(),
+            instance_id: instance.to_owned(),
+            page: Some(page),
+        };
+        let call = async || orders(client).list_orders(request.clone()).await;
+        safe(call).await.map(tonic::Response::into_inner)
+    };
+    let answer = pages::fetch(page, list).await?;
+    client.print(&answer, |answer| rows(&answer.orders, client) + &pages::footer(answer));
+    Ok(Done::Whole)
+}
+
+fn rows(orders: &[Order], client: &Client) -> String {
+    let mut table = Table::new(&["ORDER", "MADE", "STATE", ">PAYABLE", "INSTANCES"]);
+    for order in orders {
+        let items = order.items.iter().filter_map(|item| item.item.as_ref());
+        let state = show::word(order.state().as_str_name(), "STATE_");
+        table.row([
+            order.order_id.clone(),
+            show::instant(order.create_time.as_ref(), client.zone),
+            look(&state, bill::state_look(&state)),
+            show::money(order.payable.as_ref()),
+            items.map(|item| item.instance_id.as_str()).collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    table.text()
+}
+
+fn text(order: Option<&Order>, client: &Client) -> String {
+    order.map(|order| bill::order(order, client.zone)).unwrap_or_default()
+}
+
+fn orders(client: &Client) -> OrderServiceClient<Connection> {
+    OrderServiceClient::new(client.connection.clone())
+}

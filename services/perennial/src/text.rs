@@ -1,0 +1,5 @@
+//! What people read: values, tables, bills.
+
+pub mod bill;
+pub mod show;
+pub mod table;
