@@ -1,3 +1,4 @@
 //! The suite from outside, through gRPC only.
 
+mod faults;
 mod journeys;

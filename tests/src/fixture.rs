@@ -13,8 +13,8 @@ use proto::{
     },
     r#type::v1::{Configuration, Money, Setting, TermDuration},
     wallet::v1::{
-        CreateWalletRequest, DepositRequest, IssueVouchersRequest, Voucher, VoucherGrant,
-        VoucherTerms, GetWalletRequest,
+        CreateWalletRequest, DepositRequest, GetWalletRequest, IssueVouchersRequest, Voucher,
+        VoucherGrant, VoucherTerms,
     },
 };
 use tonic::Status;

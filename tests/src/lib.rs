@@ -1,1 +1,18 @@
-//! .
+//! Runs the whole suite inside a test, and speaks to it only as a client can.
+//!
+//! **Invariant:** nothing here reaches into a service; what a test knows, any client could know.
+
+#![warn(missing_docs)]
+
+pub mod clients;
+pub mod clock;
+pub mod fixture;
+pub mod postgres;
+mod process;
+mod suite;
+
+pub use self::{
+    clients::{bad_fields, metadata, reason, refusal},
+    fixture::at,
+    suite::{Backend, Layout, Suite},
+};

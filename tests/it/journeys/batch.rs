@@ -203,6 +203,10 @@ fn kec_group(account: &str) -> Vec<proto::renewal::v1::InstanceRegistration> {
             "kec-1",
             Kind::Strong,
         ),
-        bound(prepaid(account, "kes-1", "ks-kes", &[("edition", "standard")], end), "kec-1", Kind::Strong),
+        bound(
+            prepaid(account, "kes-1", "ks-kes", &[("edition", "standard")], end),
+            "kec-1",
+            Kind::Strong,
+        ),
     ]
 }

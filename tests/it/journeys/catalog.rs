@@ -3,8 +3,8 @@
 use proto::{
     catalog::v1::{
         ApplyCatalogRequest, CalculatePricesRequest, GetProductRequest, ListAccountProfilesRequest,
-        ListProductsRequest, PriceFacts, PricedSpan, QuoteRenewalsRequest, quote_result,
-        quote_renewals_request::View,
+        ListProductsRequest, PriceFacts, PricedSpan, QuoteRenewalsRequest,
+        quote_renewals_request::View, quote_result,
     },
     convert::timestamp,
     r#type::v1::OrderKind,

@@ -1,7 +1,9 @@
 //! Conversion of metered instances, and renewal with change.
 
 use proto::{
-    renewal::v1::{InstanceRegistration, Selection, instance_registration as registration, order::State},
+    renewal::v1::{
+        InstanceRegistration, Selection, instance_registration as registration, order::State,
+    },
     r#type::v1::{BillingMode, OrderKind, RenewalPolicy},
 };
 use tests::{Suite, at, fixture::*, refusal};

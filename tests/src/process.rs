@@ -1,0 +1,82 @@
+//! Processes of the suite: started, killed, started again.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// How long a process may take to say where it listens, or to die.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running service, killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Process {
+    /// Starts `perennial serve` with `words` on `port` (0: any), and waits until it listens. Its clock
+    /// is the file `clock`; it dies of `fault`, if one is named.
+    pub fn start(words: &[String], port: u16, clock: &Path, fault: Option<&str>) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("serve").args(words).args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.env(crate::clock::VARIABLE, clock).env("PERENNIAL_LOG", "info");
+        command.args(fault.iter().flat_map(|fault| ["--fault", fault]));
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let log = child.stderr.take().expect("standard error is piped");
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                if let Some(port) = port_of(&line) {
+                    // Nobody waits for a second address.
+                    let _ = sender.send(port);
+                }
+                eprintln!("{line}");
+            }
+        });
+        let port = receiver.recv_timeout(PATIENCE).expect("the process says where it listens");
+        Self { child, port }
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("a child of this process")
+    }
+
+    /// Kills the process, as `kill -9` does.
+    pub fn kill(&mut self) {
+        // One that has ended already needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The port that a line of the log says is served, if it says so.
+fn port_of(line: &str) -> Option<u16> {
+    let log: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = log.get("fields").unwrap_or(&log);
+    if fields.get("message")? != "serving" {
+        return None;
+    }
+    Some(fields.get("address")?.as_str()?.parse::<SocketAddr>().ok()?.port())
+}
+
+/// The binary under test, which cargo builds beside the test's own.
+fn binary() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("a running test");
+    let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    folder.join("suite")
+}

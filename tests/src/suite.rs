@@ -1,0 +1,288 @@
+//! The suite, running on empty databases of its own.
+
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use clap::Parser as _;
+use kernel::{Env, env::ManualClock};
+use perennial::{Cli, serve, suite::SuiteArgs};
+use platform::{fault::Fault, serve::ServeArgs};
+use proto::{
+    renewal::{
+        internal::v1::AdvanceRequest,
+        v1::{
+            Bill, CreateRenewalOrderRequest, PreviewRenewalRequest, Selection,
+            create_renewal_order_request::What,
+        },
+    },
+    wallet::v1::{ListVouchersRequest, Voucher},
+};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    clients::Clients,
+    clock::FileClock,
+    fixture::{at, new_id, order_of},
+    postgres,
+    process::Process,
+};
+
+/// The database that the suite runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Files.
+    Sqlite,
+    /// The cluster of the test run.
+    Postgres,
+}
+
+/// How the services are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// All in the test's own process.
+    OneProcess,
+    /// Each in a process of its own.
+    FourProcesses,
+}
+
+/// The suite, until it is dropped. Its clock stands at 2026-03-01 09:00 in Shanghai until it is set.
+#[derive(Debug)]
+pub struct Suite {
+    /// Its services.
+    pub clients: Clients,
+    clock: TestClock,
+    /// What the command line says of databases, for every command that needs them.
+    databases: Vec<String>,
+    processes: Vec<(&'static str, Vec<String>, Process)>,
+    _stop: Option<DropGuard>,
+    folder: TempDir,
+}
+
+#[derive(Debug)]
+enum TestClock {
+    Manual(Arc<ManualClock>),
+    File(PathBuf),
+}
+
+/// A command line with nothing but what the suite takes.
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    suite: SuiteArgs,
+}
+
+impl Deref for Suite {
+    type Target = Clients;
+
+    fn deref(&self) -> &Clients {
+        &self.clients
+    }
+}
+
+impl Suite {
+    /// Starts the suite.
+    pub async fn start(backend: Backend, layout: Layout) -> Self {
+        let cluster = match backend {
+            Backend::Sqlite => String::new(),
+            Backend::Postgres => postgres::address(),
+        };
+        Self::start_on(&cluster, backend, layout).await
+    }
+
+    /// Starts the suite; on PostgreSQL, in the cluster at `cluster`.
+    pub async fn start_on(cluster: &str, backend: Backend, layout: Layout) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let databases = databases(cluster, backend, folder.path()).await;
+        match layout {
+            Layout::OneProcess => Self::in_one_process(databases, folder).await,
+            Layout::FourProcesses => Self::in_four_processes(databases, folder),
+        }
+    }
+
+    async fn in_one_process(databases: Vec<String>, folder: TempDir) -> Self {
+        let clock = ManualClock::at(at("2026-03-01 09:00"));
+        let mut words = vec!["perennial".to_owned()];
+        words.extend(["catalog", "wallet", "renewal", "scheduler"].map(str::to_owned));
+        words.extend(databases.iter().cloned());
+        words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
+        let suite = Line::try_parse_from(words).expect("a good command line").suite;
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let args = ServeArgs { listen, request_timeout_seconds: 30, drain_seconds: 0 };
+        let env = Env::with_clock(Arc::clone(&clock) as _);
+        let stop = CancellationToken::new();
+        let started = serve::start(suite, args, env, stop.clone()).await;
+        let (address, _) = started.expect("the suite starts");
+        Self {
+            clients: Clients::at(address.port()),
+            clock: TestClock::Manual(clock),
+            databases,
+            processes: Vec::new(),
+            _stop: Some(stop.drop_guard()),
+            folder,
+        }
+    }
+
+    fn in_four_processes(databases: Vec<String>, folder: TempDir) -> Self {
+        let clock = folder.path().join("clock");
+        FileClock::set(&clock, at("2026-03-01 09:00"));
+        let mut processes: Vec<(&'static str, Vec<String>, Process)> = Vec::new();
+        for role in ["catalog", "wallet", "renewal", "scheduler"] {
+            let mut words = vec![role.to_owned()];
+            words.extend(databases.iter().cloned());
+            words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
+            for (other, _, process) in &processes {
+                let address = format!("http://127.0.0.1:{}", process.port);
+                if *other != "scheduler" {
+                    words.extend([format!("--{other}-address"), address]);
+                }
+            }
+            let process = Process::start(&words, 0, &clock, None);
+            processes.push((role, words, process));
+        }
+        let channel = |place: usize| crate::clients::channel(processes[place].2.port);
+        let clients = Clients {
+            catalog: channel(0),
+            wallet: channel(1),
+            renewal: channel(2),
+            scheduler: channel(3),
+        };
+        let clock = TestClock::File(clock);
+        Self { clients, clock, databases, processes, _stop: None, folder }
+    }
+
+    /// Starts the process of `service` again, so that it dies of `fault` when it comes to it.
+    pub fn restart(&mut self, service: &str, fault: Option<Fault>) {
+        let clock = self.folder.path().join("clock");
+        let found = self.processes.iter_mut().find(|(role, ..)| *role == service);
+        let (_, words, process) = found.expect("a service in a process of its own");
+        process.kill();
+        *process = Process::start(words, process.port, &clock, fault.map(Fault::name));
+    }
+
+    /// Waits until the process of `service` has died, and tells whether it killed itself.
+    pub fn died(&mut self, service: &str) -> bool {
+        let found = self.processes.iter_mut().find(|(role, ..)| *role == service);
+        let (.., process) = found.expect("a service in a process of its own");
+        !process.wait().success()
+    }
+
+    /// What time it is in there.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        use kernel::env::Clock as _;
+        match &self.clock {
+            TestClock::Manual(clock) => clock.now(),
+            TestClock::File(path) => FileClock::new(path.clone()).now(),
+        }
+    }
+
+    /// Sets the clock of every service.
+    pub fn set_clock(&self, now: DateTime<Utc>) {
+        match &self.clock {
+            TestClock::Manual(clock) => clock.set(now),
+            TestClock::File(path) => FileClock::set(path, now),
+        }
+    }
+
+    /// Finishes what is due of unfinished orders, in at most 100 pages.
+    pub async fn advance(&self) {
+        for _ in 0..100 {
+            let page = self.sweeps().advance(AdvanceRequest { limit: 100 }).await;
+            if !page.expect("a page of the sweep").into_inner().more {
+                return;
+            }
+        }
+        panic!("100 pages did not suffice");
+    }
+
+    /// Demands that the audit finds nothing off.
+    pub async fn audit(&self) {
+        let mut words = vec!["perennial".to_owned(), "audit".to_owned()];
+        words.extend(["catalog", "wallet", "renewal"].map(str::to_owned));
+        words.extend(self.databases.iter().cloned());
+        let cli = Cli::try_parse_from(words).expect("a good command line");
+        let clock = ManualClock::at(self.now());
+        let exit = perennial::run(cli, Env::with_clock(clock)).await;
+        assert_eq!(format!("{exit:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+    }
+
+    /// The catalogs, and an account at JD with `cash` fen.
+    pub async fn jd(&self, account: &str, cash: i64) {
+        self.customer_of("jdcloud", account, cash).await;
+    }
+
+    /// The catalogs, and an account at Kingsoft with `cash` fen.
+    pub async fn kingsoft(&self, account: &str, cash: i64) {
+        self.customer_of("kingsoft", account, cash).await;
+    }
+
+    /// The catalogs, and an account at Alibaba with `cash` fen.
+    pub async fn aliyun(&self, account: &str, cash: i64) {
+        self.customer_of("aliyun", account, cash).await;
+    }
+
+    /// The catalogs, and an account at Huawei with `cash` fen.
+    pub async fn huawei(&self, account: &str, cash: i64) {
+        self.customer_of("huaweicloud", account, cash).await;
+    }
+
+    async fn customer_of(&self, catalog: &str, account: &str, cash: i64) {
+        self.apply_catalogs().await;
+        self.open_account(account, catalog, cash).await;
+    }
+
+    /// What renewing `selection` would cost, and the id of the quote.
+    pub async fn preview(&self, account: &str, selection: Selection) -> (Bill, String) {
+        let request = PreviewRenewalRequest {
+            account_id: account.to_owned(),
+            selection: Some(selection),
+            as_of: None,
+        };
+        let preview = self.orders().preview_renewal(request).await.expect("a preview").into_inner();
+        (preview.bill.expect("a bill"), preview.quote_id)
+    }
+
+    /// An order from a quote.
+    #[must_use]
+    pub fn order_from(&self, account: &str, quote_id: &str) -> CreateRenewalOrderRequest {
+        CreateRenewalOrderRequest {
+            request_id: new_id(),
+            what: Some(What::QuoteId(quote_id.to_owned())),
+            ..order_of(account, Selection::default())
+        }
+    }
+
+    /// The voucher `id` of `account`.
+    pub async fn voucher(&self, account: &str, id: &str) -> Voucher {
+        let request = ListVouchersRequest { account_id: account.to_owned(), ..Default::default() };
+        let vouchers = self.vouchers().list_vouchers(request).await.expect("vouchers").into_inner();
+        let found = vouchers.vouchers.into_iter().find(|voucher| voucher.voucher_id == id);
+        found.expect("the voucher is listed")
+    }
+}
+
+/// Database settings as words of the command line; databases on PostgreSQL are made and migrated.
+async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String> {
+    let mut words = Vec::new();
+    let unique = new_id().replace('-', "");
+    for role in ["catalog", "renewal", "wallet"] {
+        let url = match backend {
+            Backend::Sqlite => format!("sqlite://{}", folder.join(format!("{role}.db")).display()),
+            Backend::Postgres => {
+                postgres::create_database(cluster, &format!("t{unique}_{role}")).await
+            }
+        };
+        words.extend([format!("--{role}-database-url"), url]);
+    }
+    let mut migrate = vec!["perennial".to_owned(), "migrate".to_owned()];
+    migrate.extend(["catalog", "renewal", "wallet"].map(str::to_owned));
+    migrate.extend(words.iter().cloned());
+    let cli = Cli::try_parse_from(migrate).expect("a good command line");
+    perennial::run(cli, Env::system()).await;
+    words
+}
