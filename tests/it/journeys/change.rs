@@ -99,7 +99,7 @@ crate::journeys! {
         let order = suite.create(paid_order_of("ali", selection(&["r-1"], "1m"))).await.unwrap();
         let item = order.items[0].item.as_ref().unwrap();
         assert_eq!(item.expiry_shown, "2026-04-11 00:00:00");
-        assert_eq!(item.days_already_past, 7);
+        assert_eq!(item.days_already_past, 6);
 
         suite.set_clock(at("2026-03-18 00:00"));
         assert_eq!(
