@@ -142,6 +142,14 @@ pub fn end_of_day(zone: Tz, last_day: NaiveDate) -> Result<DateTime<Utc>, DateOu
 /// The instant at which clocks in `zone` show `time` on `date` (A-1).
 ///
 /// A time that is skipped is the first instant after the gap; one that occurs twice is the first.
+///
+/// ```
+/// use chrono_tz::America::New_York;
+/// use rule_engine::calendar::at_local;
+/// let skipped = at_local(New_York, "2024-03-10".parse()?, "02:30:00".parse()?)?;
+/// assert_eq!(skipped.with_timezone(&New_York).to_string(), "2024-03-10 03:00:00 EDT");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn at_local(
     zone: Tz,
     date: NaiveDate,
@@ -202,7 +210,15 @@ pub fn days_between(from: NaiveDate, to: NaiveDate) -> u32 {
 /// How many whole months fit from the last day `from` to the last day `to`, and the days beyond
 /// them, counted with the anchor of the term that ends on `from` (M-4, T-6).
 ///
-/// From the 28th of February to the 30th of March there is no whole month where the anchor is 31.
+/// From the 28th of February to the 30th of March there is no whole month where the anchor is 31:
+///
+/// ```
+/// use rule_engine::calendar::{DayOfMonth, whole_months};
+/// let [from, to] = ["2025-02-28".parse()?, "2025-03-30".parse()?];
+/// assert_eq!(whole_months(from, to, DayOfMonth::LAST), (0, 30));
+/// assert_eq!(whole_months(from, to, DayOfMonth::of(from)), (1, 2));
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
 #[must_use]
 pub fn whole_months(from: NaiveDate, to: NaiveDate, anchor: DayOfMonth) -> (u32, u32) {
     let months = u32::try_from(

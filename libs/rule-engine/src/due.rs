@@ -6,9 +6,12 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-pub use self::attempt::{
-    Attempt, AttemptIdentity, AttemptKind, AutoPlan, Decision, NextAttempt, PlannedAttempt,
-    next_attempt, next_group_attempt, planned_attempts,
+pub use self::{
+    attempt::{
+        Attempt, AutoPlan, NextAttempt, PlannedAttempt, next_attempt, next_group_attempt,
+        planned_attempts,
+    },
+    identity::{AttemptIdentity, AttemptKind, Decision},
 };
 use crate::{
     lifecycle::{AtExpiry, LifecycleRules, State, at_expiry, lifecycle},
@@ -17,6 +20,7 @@ use crate::{
 };
 
 mod attempt;
+mod identity;
 
 /// What decides when an instance is next to be looked at.
 #[derive(Debug, Clone, Copy)]

@@ -202,6 +202,16 @@ pub const fn at_expiry(policy: Policy) -> AtExpiry {
 /// The newest that has begun; on the same instant the later in order. Nothing if none has begun.
 /// For an instance that has expired, `instant` is its expiry: a later version counts for later
 /// expiries.
+///
+/// ```
+/// use chrono::{DateTime, Utc};
+/// use rule_engine::lifecycle::in_force;
+/// let at = |text: &str| text.parse::<DateTime<Utc>>();
+/// let retention_days = [(at("2024-01-01T00:00:00Z")?, 7), (at("2024-06-25T00:00:00Z")?, 3)];
+/// let expiry = at("2024-06-21T00:00:00+08:00")?;
+/// assert_eq!(in_force(retention_days, expiry), Some(7)); // on the 26th too
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
 #[must_use]
 pub fn in_force<T>(
     versions: impl IntoIterator<Item = (DateTime<Utc>, T)>,

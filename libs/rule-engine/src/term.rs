@@ -227,6 +227,27 @@ pub fn term_from_payment(
 
 /// The term of a renewal of `lease` that carries a new configuration (C-2): before the expiry like
 /// any other, after it from the instant `paid_at`, whatever the product says of late renewals.
+///
+/// ```
+/// # use chrono::{DateTime, Utc};
+/// # use chrono_tz::Asia::Shanghai;
+/// # use rule_engine::{lifecycle::LifecycleRules, profile::*, term::*};
+/// # let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+/// # let durations = ["1m".parse().unwrap()];
+/// # let rules = TermRules {
+/// #     lifecycle: LifecycleRules {
+/// #         boundary: Boundary::EndOfDay, late_start: LateStart::OldExpiry,
+/// #         grace_days: 0, retention_days: 7,
+/// #     },
+/// #     durations: &durations, max_total_months: None, zone: Shanghai,
+/// # };
+/// // The product renews late from the old expiry; a change cannot begin in the past.
+/// let lease = Lease { end: at("2024-06-21T00:00:00+08:00"), anchor: 20.try_into().unwrap() };
+/// let paid_at = at("2024-06-25T08:00:00+08:00");
+/// assert_eq!(renewal_term(&rules, lease, durations[0], paid_at)?.term.start, lease.end);
+/// assert_eq!(changed_term(&rules, lease, durations[0], paid_at)?.term.start, paid_at);
+/// # Ok::<(), TermRefused>(())
+/// ```
 pub fn changed_term(
     rules: &TermRules<'_>,
     lease: Lease,
@@ -242,6 +263,15 @@ pub fn changed_term(
 
 /// The anchor day of an instance that is registered with a term from `start` to `end` and no anchor
 /// (I-1): the start's local day if the end fits it by T-6, else the end's own.
+///
+/// ```
+/// use chrono_tz::Asia::Shanghai;
+/// use rule_engine::{profile::Boundary::EndOfDay, term::registered_anchor};
+/// // Bought on a 31st and paid through the 29th of February: it will go to the 31st of March.
+/// let (start, end) = ("2024-01-31T10:00:00+08:00".parse()?, "2024-03-01T00:00:00+08:00".parse()?);
+/// assert_eq!(registered_anchor(EndOfDay, Shanghai, start, end).get(), 31);
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
 #[must_use]
 pub fn registered_anchor(
     boundary: Boundary,

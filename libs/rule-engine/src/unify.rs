@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use self::standard::StandardDate;
 use crate::{
-    calendar::{DateOutOfRange, DayOfMonth, add_days, add_months, end_of_day, last_day},
+    calendar::{DateOutOfRange, DayOfMonth, add_days, end_of_day, last_day},
     duration::TermDuration,
-    profile::{
-        AccountSettings, SmallestExtension, StandardDay, StandardDayMeaning, Unify, UnifyOffer,
-    },
+    profile::{AccountSettings, SmallestExtension, Unify, UnifyOffer},
     reason::Reason,
     term::{
         Lease, RenewalTerm, TermRefused, TermRules,
@@ -16,54 +15,7 @@ use crate::{
     },
 };
 
-/// The day of the month on which expiries are aligned, with what it means (U-1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StandardDate {
-    /// The day.
-    pub day: StandardDay,
-    /// Whether it is the last day of terms, or the day at whose beginning they end.
-    pub meaning: StandardDayMeaning,
-}
-
-impl StandardDate {
-    /// That of an account, if it has set one.
-    #[must_use]
-    pub fn of_account(settings: &AccountSettings) -> Option<Self> {
-        settings.standard_day.map(|day| Self { day, meaning: settings.day_meaning })
-    }
-
-    /// The anchor day of terms that end on it: which last days it allows (U-1, U-4).
-    ///
-    /// Where terms end at 00:00 of the day, the last day is the one before; that before the first
-    /// of a month is the last of a month:
-    ///
-    /// ```
-    /// use rule_engine::profile::{StandardDay, StandardDayMeaning::{LastDay, StartOfDay}};
-    /// use rule_engine::unify::StandardDate;
-    /// let first = StandardDay::day(1)?;
-    /// assert_eq!(StandardDate { day: first, meaning: LastDay }.anchor().get(), 1);
-    /// assert_eq!(StandardDate { day: first, meaning: StartOfDay }.anchor().get(), 31);
-    /// # Ok::<(), rule_engine::profile::InvalidStandardDay>(())
-    /// ```
-    #[must_use]
-    pub fn anchor(self) -> DayOfMonth {
-        match (self.day, self.meaning) {
-            (StandardDay::LastOfMonth, _) => DayOfMonth::LAST,
-            (StandardDay::Day(day), StandardDayMeaning::LastDay) => day,
-            // There is no day 0: the day before the first is the last of the month before.
-            (StandardDay::Day(day), StandardDayMeaning::StartOfDay) => {
-                DayOfMonth::try_from(day.get() - 1).unwrap_or(DayOfMonth::LAST)
-            }
-        }
-    }
-
-    /// The first allowed last day on or after `date` (U-2).
-    pub fn first_from(self, date: NaiveDate) -> Result<NaiveDate, DateOutOfRange> {
-        let anchor = self.anchor();
-        let this_month = add_months(date, 0, anchor)?;
-        if this_month >= date { Ok(this_month) } else { add_months(date, 1, anchor) }
-    }
-}
+mod standard;
 
 /// Why an instance is not renewed to a date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -174,7 +126,37 @@ pub fn unified_term(
 /// The term that an automatic renewal of `lease` by `cycle` appends (U-4).
 ///
 /// To the account's standard date where the account wants that, the product lets it and the
-/// instance is not expired; else plain. Either counts as one renewal.
+/// instance is not expired; else plain. Either counts as one renewal. The first one may be nearly
+/// twice as long as the cycle:
+///
+/// ```
+/// # use chrono::{DateTime, Utc};
+/// # use chrono_tz::Asia::Shanghai;
+/// # use rule_engine::{lifecycle::LifecycleRules, profile::*, term::*, unify::*};
+/// # let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+/// # let durations = ["1m".parse().unwrap()];
+/// # let rules = TermRules {
+/// #     lifecycle: LifecycleRules {
+/// #         boundary: Boundary::EndOfDay, late_start: LateStart::RenewalDate,
+/// #         grace_days: 0, retention_days: 7,
+/// #     },
+/// #     durations: &durations, max_total_months: None, zone: Shanghai,
+/// # };
+/// # let unify = Unify { offer: UnifyOffer::WithDuration, automatic: true, ..Unify::default() };
+/// # let settings = AccountSettings {
+/// #     zone: Shanghai, currency: kernel::Currency::Cny, standard_day: StandardDay::day(1).ok(),
+/// #     day_meaning: StandardDayMeaning::LastDay, auto_follows_standard_day: true,
+/// #     auto_days_before: None,
+/// # };
+/// // Monthly, to the first of the month.
+/// let lease = Lease { end: at("2018-09-11T00:00:00+08:00"), anchor: 10.try_into().unwrap() };
+/// let now = at("2018-09-10T00:00:00+08:00");
+/// let first = automatic_term(&rules, &unify, lease, &settings, durations[0], now)?;
+/// assert_eq!(first.last_day.to_string(), "2018-11-01");
+/// let next = automatic_term(&rules, &unify, first.term.lease(), &settings, durations[0], now)?;
+/// assert_eq!(next.last_day.to_string(), "2018-12-01");
+/// # Ok::<(), TermRefused>(())
+/// ```
 pub fn automatic_term(
     rules: &TermRules<'_>,
     unify: &Unify,
@@ -274,6 +256,17 @@ impl AdHocFloor {
 
 /// The earliest date to which all of several instances can be renewed together: each is there
 /// already or is extended enough, and at least one is extended (U-5). Nothing for none.
+///
+/// ```
+/// use rule_engine::unify::{AdHocFloor, earliest_ad_hoc_date};
+/// let floor = |last_day: &str, extends_from: &str| AdHocFloor {
+///     last_day: last_day.parse().unwrap(),
+///     extends_from: extends_from.parse().unwrap(),
+/// };
+/// let floors = [floor("2024-06-20", "2024-06-21"), floor("2024-07-05", "2024-07-06")];
+/// // The second is there already; it need not be extended for the first to join it.
+/// assert_eq!(earliest_ad_hoc_date(&floors).unwrap().to_string(), "2024-07-05");
+/// ```
 #[must_use]
 pub fn earliest_ad_hoc_date(floors: &[AdHocFloor]) -> Option<NaiveDate> {
     let suits = |date: &NaiveDate| {
@@ -290,6 +283,26 @@ pub fn earliest_ad_hoc_date(floors: &[AdHocFloor]) -> Option<NaiveDate> {
 /// the parent has once it is renewed. The child starts where a renewal of its own would (T-2, T-3),
 /// may end after any duration (T-1 does not apply), is priced by the whole months that fit and the
 /// days beyond them (M-4), and takes the parent's anchor (T-6).
+///
+/// ```
+/// # use chrono::{DateTime, Utc};
+/// # use chrono_tz::Asia::Shanghai;
+/// # use rule_engine::{lifecycle::LifecycleRules, profile::*, term::*, unify::*};
+/// # let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+/// # let rules = TermRules {
+/// #     lifecycle: LifecycleRules {
+/// #         boundary: Boundary::EndOfDay, late_start: LateStart::RenewalDate,
+/// #         grace_days: 0, retention_days: 7,
+/// #     },
+/// #     durations: &[], max_total_months: None, zone: Shanghai,
+/// # };
+/// let child = Lease { end: at("2024-06-21T00:00:00+08:00"), anchor: 20.try_into().unwrap() };
+/// let parent = Lease { end: at("2024-10-01T00:00:00+08:00"), anchor: 31.try_into().unwrap() };
+/// let term = term_to_parent(&rules, Some(child), parent, at("2024-06-01T00:00:00+08:00"))?.unwrap();
+/// assert_eq!((term.span.whole_months, term.span.odd_days), (3, 10));
+/// assert_eq!(term.term.anchor.get(), 31); // its parent's, not its own
+/// # Ok::<(), TermRefused>(())
+/// ```
 pub fn term_to_parent(
     rules: &TermRules<'_>,
     lease: Option<Lease>,

@@ -1,12 +1,9 @@
 //! Attempts to renew an instance, or a group, by itself.
 
-use std::fmt;
-
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use kernel::ids::{AccountId, InstanceId};
-
+use super::identity::{AttemptKind, Decision, latest_decision};
 use crate::{
     calendar::{at_local, end_of_day, last_day},
     lifecycle::{Lifecycle, LifecycleRules, lifecycle},
@@ -77,82 +74,6 @@ pub struct PlannedAttempt {
     pub date: NaiveDate,
     /// The instant for which it is planned.
     pub at: DateTime<Utc>,
-}
-
-/// Whether an attempt is one of the schedule, or another on its last day (A-2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AttemptKind {
-    /// One of the schedule.
-    Scheduled,
-    /// The so-manieth retry of its date, from 1.
-    Retry(u32),
-}
-
-impl AttemptKind {
-    const fn next_retry(self) -> Self {
-        match self {
-            Self::Scheduled => Self::Retry(1),
-            Self::Retry(number) => Self::Retry(number.saturating_add(1)),
-        }
-    }
-}
-
-/// What makes two runs the same attempt: of one identity, one charge (A-2).
-///
-/// It is written as text to be hashed. A manual renewal in between moves the expiry, so that the
-/// pending attempt matches nothing any more:
-///
-/// ```
-/// use rule_engine::due::{AttemptIdentity, AttemptKind};
-/// let identity = AttemptIdentity {
-///     account: "acme".parse()?,
-///     root: "vm-1".parse()?,
-///     expiry: "2024-06-21T00:00:00+08:00".parse()?,
-///     date: "2024-06-20".parse()?,
-///     kind: AttemptKind::Retry(2),
-/// };
-/// assert_eq!(identity.to_string(), "acme/vm-1/2024-06-20T16:00:00.000000Z/2024-06-20/2");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AttemptIdentity {
-    /// The account.
-    pub account: AccountId,
-    /// The instance, or the root of its group.
-    pub root: InstanceId,
-    /// The expiry that the attempt would move.
-    pub expiry: DateTime<Utc>,
-    /// The date of the planned run, not of the actual one.
-    pub date: NaiveDate,
-    /// Scheduled, or which retry.
-    pub kind: AttemptKind,
-}
-
-impl fmt::Display for AttemptIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expiry = self.expiry.to_rfc3339_opts(SecondsFormat::Micros, true);
-        write!(f, "{}/{}/{expiry}/{}/", self.account, self.root, self.date)?;
-        match self.kind {
-            AttemptKind::Scheduled => f.write_str("scheduled"),
-            AttemptKind::Retry(number) => write!(f, "{number}"),
-        }
-    }
-}
-
-/// How an attempt ended: renewed, refused, or given up as missed. A technical failure is no
-/// decision (A-2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// The expiry that the attempt was for.
-    pub expiry: DateTime<Utc>,
-    /// The date of the attempt.
-    pub date: NaiveDate,
-    /// Scheduled, or which retry.
-    pub kind: AttemptKind,
-    /// When it was decided.
-    pub at: DateTime<Utc>,
-    /// There was too little money: more may come.
-    pub refused_for_money: bool,
 }
 
 /// An attempt that is to be made.
@@ -324,6 +245,28 @@ pub fn next_attempt(
 /// It is due at the earliest expiry among its unexpired members; an expired one counts as long as
 /// something of its own is open (A-6), and one past its window stops nobody. `decided` holds the
 /// latest decision for each expiry.
+///
+/// ```
+/// # use chrono::{DateTime, TimeDelta, Utc};
+/// # use chrono_tz::Asia::Shanghai;
+/// # use rule_engine::{due::*, lifecycle::*, profile::*};
+/// # let lifecycle = LifecycleRules {
+/// #     boundary: Boundary::EndOfDay, late_start: LateStart::RenewalDate,
+/// #     grace_days: 0, retention_days: 7,
+/// # };
+/// # let plan = AutoPlan {
+/// #     days_before: 0, time: "00:00:00".parse()?, stop: StopsWhen::OneDay,
+/// #     last_day_retry: true, lifecycle, zone: Shanghai, outage: TimeDelta::hours(24),
+/// # };
+/// // A disk that ends ten days before its machine makes both due.
+/// let [disk, machine]: [DateTime<Utc>; 2] =
+///     ["2024-06-21T00:00:00+08:00".parse()?, "2024-07-01T00:00:00+08:00".parse()?];
+/// let now = "2024-06-20T00:00:00+08:00".parse()?;
+/// let next = next_group_attempt(&plan, &[machine, disk], &[], None, now);
+/// let NextAttempt::Due(attempt) = next else { panic!("{next:?}") };
+/// assert_eq!(attempt.expiry, disk);
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
 #[must_use]
 pub fn next_group_attempt(
     plan: &AutoPlan,
@@ -343,12 +286,6 @@ pub fn next_group_attempt(
         .map(of_end)
         .find(|next| *next != NextAttempt::Never)
         .unwrap_or(NextAttempt::Never)
-}
-
-/// The latest of the decisions for `expiry`.
-fn latest_decision(decisions: &[Decision], expiry: DateTime<Utc>) -> Option<&Decision> {
-    let of_expiry = decisions.iter().filter(|decision| decision.expiry == expiry);
-    of_expiry.max_by_key(|decision| (decision.date, decision.kind))
 }
 
 /// When the last day's attempt that was refused for money is tried again: when money arrives, and

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     lifecycle::LifecycleRules,
-    profile::{AllowedDays, Boundary, LateStart},
+    profile::{AllowedDays, Boundary, LateStart, StandardDay, StandardDayMeaning},
 };
 
 fn at(text: &str) -> DateTime<Utc> {
