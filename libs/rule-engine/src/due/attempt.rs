@@ -217,7 +217,7 @@ pub fn next_attempt(
             date,
             kind,
             at,
-            is_last: come == planned.len() || !in_time,
+            is_last: come == planned.len(),
             after_outage: (expired_undecided || !in_time) && excused,
         })
     };

@@ -93,6 +93,9 @@ fn lifecycles_at_the_end_of_time_stop_there() {
         let lifecycle = lifecycle(&rules(boundary, 15, 3_650), end, Shanghai);
         assert_eq!(lifecycle.released_at.to_string(), "9999-12-31 23:59:59.999999 UTC");
         assert!(lifecycle.retained_at <= lifecycle.released_at);
+        // Even an end that no term can have keeps the states in order.
+        let beyond = super::lifecycle(&rules(boundary, 0, 7), DateTime::<Utc>::MAX_UTC, Shanghai);
+        assert_eq!(beyond.released_at, beyond.expires_at);
     }
 }
 

@@ -188,6 +188,29 @@ fn a_late_renewal_says_what_of_it_has_passed() {
     }
 }
 
+// L-2: a day has passed when its time of day comes again.
+#[test]
+fn days_of_exact_terms_pass_at_their_time_of_day() {
+    let sold = usual_durations();
+    let rules = rules(Boundary::Exact, LateStart::OldExpiry, &sold);
+    let lease = Lease { end: at("2024-06-20T10:30:00+08:00"), anchor: DayOfMonth::LAST };
+    for (paid_at, days) in [("2024-06-21T10:29:59+08:00", 0), ("2024-06-21T10:30:00+08:00", 1)] {
+        let renewal = renewal_term(&rules, lease, duration("1m"), at(paid_at)).unwrap();
+        assert_eq!(renewal.days_passed, days);
+    }
+}
+
+// M-4: a term adds the same days whether it begins at midnight or in the day.
+#[test]
+fn exact_terms_add_all_their_days() {
+    let sold = usual_durations();
+    let rules = rules(Boundary::Exact, LateStart::RenewalDate, &sold);
+    for paid_at in ["2024-03-01T00:00:00+08:00", "2024-03-01T10:30:00+08:00"] {
+        let bought = term_from_payment(&rules, duration("1m"), at(paid_at)).unwrap();
+        assert_eq!(bought.span.total_days, 31, "{paid_at}");
+    }
+}
+
 // our outage costs the customer nothing.
 #[test]
 fn after_an_outage_the_term_starts_at_the_old_expiry() {

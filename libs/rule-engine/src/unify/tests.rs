@@ -191,10 +191,12 @@ fn automatic_renewals_follow_the_standard_date_where_account_and_product_want_it
         }
     }
     // An expired one is renewed plainly rather than not at all.
-    let late = at("2018-09-11T08:00:00+08:00");
     let owned = lease("2018-09-10", 10);
-    let term = automatic_term(&rules, &follows, owned, &account(first, true), sold[0], late);
-    assert_eq!(term.unwrap().last_day, date("2018-10-11"));
+    for late in ["2018-09-11T00:00:00+08:00", "2018-09-11T08:00:00+08:00"] {
+        let settings = account(first, true);
+        let term = automatic_term(&rules, &follows, owned, &settings, sold[0], at(late));
+        assert_eq!(term.unwrap().last_day, date("2018-10-11"));
+    }
     let unsold =
         automatic_term(&rules, &follows, owned, &account(first, true), duration("2m"), early());
     assert_eq!(unsold.unwrap_err().reason(), Reason::TermNotOffered);
