@@ -18,10 +18,10 @@ macro_rules! journeys {
     ($($(#[$about:meta])* async fn $name:ident($suite:ident) $body:block)*) => {
         $($(#[$about])* async fn $name($suite: &tests::Suite) $body)*
 
-        journeys!(@ sqlite_in_one_process, Sqlite, OneProcess, $($name)*);
-        journeys!(@ sqlite_in_four_processes, Sqlite, FourProcesses, $($name)*);
-        journeys!(@ postgres_in_one_process, Postgres, OneProcess, $($name)*);
-        journeys!(@ postgres_in_four_processes, Postgres, FourProcesses, $($name)*);
+        $crate::journeys!(@ sqlite_in_one_process, Sqlite, OneProcess, $($name)*);
+        $crate::journeys!(@ sqlite_in_four_processes, Sqlite, FourProcesses, $($name)*);
+        $crate::journeys!(@ postgres_in_one_process, Postgres, OneProcess, $($name)*);
+        $crate::journeys!(@ postgres_in_four_processes, Postgres, FourProcesses, $($name)*);
     };
     (@ $module:ident, $backend:ident, $layout:ident, $($name:ident)*) => {
         mod $module {

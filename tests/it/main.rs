@@ -1,4 +1,6 @@
 //! The suite from outside, through gRPC only.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod journeys;

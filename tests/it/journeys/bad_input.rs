@@ -14,7 +14,7 @@ use proto::{
         VoucherTerms,
     },
 };
-use tests::{Suite, bad_fields, fixture::*, reason, refusal};
+use tests::{bad_fields, fixture::*, reason, refusal};
 use tonic::Code;
 
 fn invalid() -> (Code, String) {

@@ -3,7 +3,7 @@
 use proto::renewal::v1::{
     Selection, TickedInstance, bill_item::Inclusion, binding::Kind, order::State, selection::Mode,
 };
-use tests::{Suite, fixture::*, reason, refusal};
+use tests::{fixture::*, reason, refusal};
 use tonic::Code;
 
 /// A JD disk of 100 GB that is paid until `end`.
@@ -134,7 +134,7 @@ crate::journeys! {
         suite.audit().await;
     }
 
-    /// B-4, GROUP_MUST_RENEW_TOGETHER: a strong group goes as one, whoever of it is named first.
+    /// B-4, `GROUP_MUST_RENEW_TOGETHER`: a strong group goes as one, whoever of it is named first.
     async fn a_strong_group_is_renewed_as_one(suite) {
         suite.kingsoft("ksc", 100_000_00).await;
         suite.register(kec_group("ksc")).await;
@@ -154,7 +154,7 @@ crate::journeys! {
         suite.audit().await;
     }
 
-    /// GROUP_NOT_IN_BATCH: Kingsoft refuses its strong groups together with instances outside of them.
+    /// `GROUP_NOT_IN_BATCH`: Kingsoft refuses its strong groups together with instances outside of them.
     async fn a_strong_group_is_refused_in_a_batch_where_the_product_says_so(suite) {
         suite.kingsoft("ksc", 100_000_00).await;
         let mut rows = kec_group("ksc");
@@ -169,7 +169,7 @@ crate::journeys! {
         suite.audit().await;
     }
 
-    /// TOO_MANY_INSTANCES, DUPLICATE_INSTANCE: a batch of 100 goes, of 101 it does not.
+    /// `TOO_MANY_INSTANCES`, `DUPLICATE_INSTANCE`: a batch of 100 goes, of 101 it does not.
     async fn a_batch_has_a_limit_and_names_each_instance_once(suite) {
         suite.jd("acme", 10_000_00).await;
         let names: Vec<_> = (1..=101).map(|number| format!("i-{number}")).collect();

@@ -6,7 +6,7 @@ use proto::{
     },
     r#type::v1::{BillingMode, OrderKind, RenewalPolicy},
 };
-use tests::{Suite, at, fixture::*, refusal};
+use tests::{at, fixture::*, refusal};
 use tonic::Code;
 
 /// A JD virtual machine that is billed by configuration.
@@ -45,7 +45,7 @@ crate::journeys! {
         suite.audit().await;
     }
 
-    /// POSTPAID_NOT_CONVERTIBLE: a JD EIP by traffic does not convert.
+    /// `POSTPAID_NOT_CONVERTIBLE`: a JD EIP by traffic does not convert.
     async fn a_product_that_does_not_convert_says_so(suite) {
         suite.jd("acme", 1000_00).await;
         let eip = InstanceRegistration {
@@ -61,7 +61,7 @@ crate::journeys! {
         );
     }
 
-    /// C-2, CHANGE_PENDING: before expiry the change takes effect with the next term, and prices it.
+    /// C-2, `CHANGE_PENDING`: before expiry the change takes effect with the next term, and prices it.
     async fn a_smaller_configuration_takes_effect_with_the_next_term(suite) {
         suite.aliyun("ali", 10_000_00).await;
         suite.register(vec![redis("ali", "r-1", "redis.2g", "2026-03-11 00:00")]).await;

@@ -238,7 +238,7 @@ crate::journeys! {
         assert_eq!(set_policy(suite, "acme", &["i-1", "i-2"], not_renew).await, ["NOT_RENEW", "NOT_RENEW"]);
     }
 
-    /// P-7, GROUP_NOT_IN_BATCH: a strong group has one policy, and is set by itself at Kingsoft.
+    /// P-7, `GROUP_NOT_IN_BATCH`: a strong group has one policy, and is set by itself at Kingsoft.
     async fn a_groups_policy_is_set_as_a_whole(suite) {
         suite.kingsoft("ksc", 0).await;
         let end = "2026-03-11 00:00";

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use proto::renewal::v1::{CreateRenewalOrderRequest, PaymentChoice, order::State, payment_choice};
-use tests::{Suite, fixture::*, reason};
+use tests::{fixture::*, reason};
 use tonic::{Code, Status};
 
 /// Repeats a call that lost a race, as the contract tells callers to; at most 200 times.

@@ -1,7 +1,7 @@
 //! One instance, renewed: ordered, paid, and not paid.
 
 use proto::renewal::v1::{CancelOrderRequest, order::State};
-use tests::{Suite, at, fixture::*, refusal};
+use tests::{at, fixture::*, refusal};
 use tonic::Code;
 
 crate::journeys! {

@@ -28,9 +28,9 @@ fn item(id: &str, payable: i64) -> PayableItem {
     }
 }
 
-fn by(strategy: VoucherStrategy, max_per_payment: Option<i32>) -> Option<VoucherChoice> {
+fn by(strategy: VoucherStrategy, max_per_payment: Option<i32>) -> VoucherChoice {
     let rule = VoucherRule { strategy: strategy.into(), max_per_payment };
-    Some(VoucherChoice { choice: Some(Choice::Rule(rule)), max_per_payment: None })
+    VoucherChoice { choice: Some(Choice::Rule(rule)), max_per_payment: None }
 }
 
 fn charge(account: &str, items: Vec<PayableItem>, vouchers: Option<VoucherChoice>) -> Charge {
@@ -52,7 +52,7 @@ crate::journeys! {
     /// V-3, V-4, V-5: Kingsoft's example to the cent.
     async fn vouchers_pay_in_the_order_of_their_expiry(suite) {
         suite.kingsoft("ksc", 25_00).await;
-        let nearest = || by(VoucherStrategy::NearestExpiryThenLargest, None);
+        let nearest = || Some(by(VoucherStrategy::NearestExpiryThenLargest, None));
         let v1 = suite.issue("ksc", 30_00, "2026-01-01 00:00", "2026-12-01 00:00").await;
         let v2 = suite.issue("ksc", 80_00, "2026-01-01 00:00", "2026-12-01 00:00").await;
         let v3 = suite.issue("ksc", 10_00, "2026-01-01 00:00", "2026-11-30 00:00").await;
@@ -176,7 +176,7 @@ crate::journeys! {
         let request = PreviewPaymentRequest {
             account_id: "ksc".to_owned(),
             items: vec![item("a", 40_00)],
-            vouchers: by(VoucherStrategy::NearestExpiryThenLargest, None),
+            vouchers: Some(by(VoucherStrategy::NearestExpiryThenLargest, None)),
             automatic: false,
             as_of: None,
         };
