@@ -190,6 +190,13 @@ pub enum VoucherChoice {
 }
 
 impl VoucherChoice {
+    /// Whether any voucher may pay at all; if not, cash pays whatever vouchers there are (V-2).
+    #[must_use]
+    pub fn allows_vouchers(&self) -> bool {
+        let named_none = matches!(self, Self::Named { ids, .. } if ids.is_empty());
+        !named_none && self.strategy().is_some() && self.maximum() != Some(0)
+    }
+
     /// The strategy that orders the vouchers, if any may pay.
     fn strategy(&self) -> Option<VoucherStrategy> {
         match self {

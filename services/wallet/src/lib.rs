@@ -1,1 +1,78 @@
-//! .
+//! The wallet service: the cash and vouchers of accounts, what they pay, and the ledger of all that
+//! moves.
+//!
+//! ```text
+//! grpc ──▶ app ──▶ domain          grpc:   wire ⇄ commands, errors ⇒ statuses
+//!           │                      app:    load, decide, save; reads the clock
+//!           └────▶ store           domain: decides; no I/O, no clock
+//!                                  store:  keeps what was decided, atomically
+//! ```
+//!
+//! **Invariant:** no balance falls below zero, every movement is one row with a debit and a credit,
+//! and a payment id is paid once, whoever asks and how often (W-2, O-3).
+
+mod app;
+mod domain;
+mod grpc;
+mod store;
+mod wire;
+
+use anyhow::Context as _;
+use kernel::Env;
+use platform::database::{Database, DatabaseUrl, Durability};
+use tonic::service::RoutesBuilder;
+
+pub use self::store::Finding;
+use self::{
+    app::Wallets,
+    grpc::WalletGrpc,
+    store::{Migrator, Store},
+};
+
+/// What the wallet service needs to know to start.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Wallet")]
+#[group(id = "wallet")]
+pub struct Args {
+    /// Database of the wallet service: `sqlite://FILE` or `postgres://USER@HOST/NAME`.
+    #[arg(
+        long,
+        env = "PERENNIAL_WALLET_DATABASE_URL",
+        default_value = "sqlite://wallet.db",
+        hide_env_values = true
+    )]
+    pub wallet_database_url: DatabaseUrl,
+}
+
+/// Connects to the database, sees to its schema, and adds the services to `routes`.
+///
+/// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
+/// [`migrate`] changes it.
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+    let database = connect(args).await?;
+    database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
+    WalletGrpc::new(Wallets::new(Store::new(database), env)).add_to(routes);
+    Ok(())
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(args: &Args) -> anyhow::Result<()> {
+    let database = connect(args).await?;
+    database.migrate::<Migrator>().await.context("could not migrate the wallet database")
+}
+
+/// What must always hold of the wallet and does not: balances against their entries, vouchers
+/// against what was issued, payments against their parts (W-2, V-4, V-5). Only reads.
+pub async fn audit(args: &Args) -> anyhow::Result<Vec<Finding>> {
+    let database = connect(args).await?;
+    Store::new(database).audit().await.context("could not audit the wallet database")
+}
+
+async fn connect(args: &Args) -> anyhow::Result<Database> {
+    Database::connect(&args.wallet_database_url, Durability::Full)
+        .await
+        .context("could not connect to the wallet database")
+}
+
+#[cfg(test)]
+mod tests;

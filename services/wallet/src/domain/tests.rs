@@ -1,0 +1,144 @@
+use kernel::Currency::{Cny, Usd};
+use rule_engine::{reason::Reason, voucher as engine};
+
+use super::*;
+use crate::tests::{acme, charge, cny, grant, id, noon};
+
+fn purse(cash: i64, vouchers: &[(u128, i64)]) -> Purse {
+    let wallet = Wallet { cash, ..Wallet::open(acme(), Cny, noon()) };
+    let voucher = |&(number, remaining): &(u128, i64)| engine::Voucher {
+        id: kernel::ids::VoucherId(id(number)),
+        remaining,
+        terms: grant(1, 30, |_| ()).terms,
+    };
+    Purse::new(wallet, vouchers.iter().map(voucher).collect(), noon())
+}
+
+// W-2
+#[test]
+fn every_movement_is_one_entry_and_they_are_numbered() {
+    let mut purse = purse(0, &[(1, 30)]);
+    purse.deposit(cny(100), "salary".to_owned()).unwrap();
+    purse.issue(kernel::ids::VoucherId(id(2)), grant(50, 30, |_| ())).unwrap();
+    assert!(matches!(purse.charge(&charge(7, 90)), Outcome::Succeeded(_)));
+
+    let shown: Vec<_> = purse
+        .change()
+        .entries
+        .iter()
+        .map(|entry| format!("{} {} {}", entry.number, entry.debit, entry.amount.minor()))
+        .collect();
+    let voucher = format!("3 voucher:{} 30", id(1));
+    assert_eq!(shown, ["1 external:deposit 100", "2 issued:voucher 50", &voucher, "4 cash 60"]);
+    assert_eq!(purse.wallet().cash, 40);
+    assert_eq!(purse.change().cash, 40);
+}
+
+// V-3, A-3
+#[test]
+fn too_little_money_moves_nothing() {
+    let mut purse = purse(25, &[(1, 30)]);
+    let Outcome::Refused(refusal) = purse.charge(&charge(7, 56)) else { panic!() };
+    assert_eq!((refusal.reason.as_str(), refusal.available), ("INSUFFICIENT_FUNDS", Some(55)));
+    assert_eq!(purse.change(), &super::purse::Change::default());
+    assert!(matches!(purse.charge(&charge(7, 55)), Outcome::Succeeded(_)));
+}
+
+// V-5
+#[test]
+fn what_a_single_use_voucher_has_left_is_booked_as_forfeited() {
+    let wallet = Wallet::open(acme(), Cny, noon());
+    let terms = grant(1, 30, |terms| terms.single_use = true).terms;
+    let once = engine::Voucher { id: kernel::ids::VoucherId(id(1)), remaining: 80, terms };
+    let mut purse = Purse::new(wallet, vec![once], noon());
+    assert!(matches!(purse.charge(&charge(7, 50)), Outcome::Succeeded(_)));
+
+    let amounts: Vec<_> = purse.change().entries.iter().map(|it| it.amount.minor()).collect();
+    assert_eq!(amounts, [50, 30]);
+    assert_eq!(
+        purse.change().entries[1].credit,
+        LedgerAccount::Forfeited(kernel::ids::VoucherId(id(1)))
+    );
+    // Nothing of it is left for the next payment.
+    assert!(matches!(purse.charge(&charge(8, 1)), Outcome::Refused(_)));
+}
+
+// W-6
+#[test]
+fn another_currency_is_refused() {
+    let mut purse = purse(100, &[]);
+    let dollars = Money::new(1, Usd);
+    assert_eq!(purse.deposit(dollars, String::new()).unwrap_err().reason, Reason::CurrencyMismatch);
+    let mut foreign = charge(7, 1);
+    foreign.bill.amount = dollars;
+    let Outcome::Refused(refusal) = purse.charge(&foreign) else { panic!() };
+    assert_eq!(refusal.reason, "CURRENCY_MISMATCH");
+}
+
+#[test]
+fn balances_that_do_not_fit_are_refused() {
+    let mut purse = purse(1, &[]);
+    let refusal = purse.deposit(cny(i64::MAX), String::new()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::AmountTooLarge);
+    purse.deposit(cny(i64::MAX - 1), String::new()).unwrap();
+
+    let voucher = |number| kernel::ids::VoucherId(id(number));
+    purse.issue(voucher(1), grant(i64::MAX, 1, |_| ())).unwrap();
+    let refusal = purse.issue(voucher(2), grant(1, 1, |_| ())).unwrap_err();
+    assert_eq!(refusal.reason, Reason::AmountTooLarge);
+}
+
+// V-1, V-5
+#[test]
+fn a_voucher_is_usable_from_its_start_up_to_its_end() {
+    let instant = TimeDelta::microseconds(1);
+    let terms = grant(1, 30, |_| ()).terms;
+    let (from, until) = (terms.valid_from, terms.expires);
+    let voucher = |remaining| Voucher {
+        id: kernel::ids::VoucherId(id(1)),
+        account: acme(),
+        face: cny(10),
+        remaining,
+        captured: 10 - remaining,
+        forfeited: 0,
+        terms: terms.clone(),
+        create_time: noon(),
+    };
+    for (remaining, now, state) in [
+        (10, from - instant, VoucherState::NotYetValid),
+        (10, from, VoucherState::Usable),
+        (10, until - instant, VoucherState::Usable),
+        (10, until, VoucherState::Expired),
+        (0, until, VoucherState::UsedUp),
+        (0, from, VoucherState::UsedUp),
+    ] {
+        assert_eq!(voucher(remaining).state(now), state, "{remaining} at {now}");
+    }
+}
+
+// O-8
+#[test]
+fn five_minutes_of_skew_are_believed_and_no_more() {
+    let (most, more) = (TimeDelta::minutes(5), TimeDelta::minutes(5) + TimeDelta::microseconds(1));
+    for (offset, expected) in [(most, false), (-most, false), (more, true), (-more, true)] {
+        assert_eq!(skewed(noon() + offset, noon()), expected, "{offset}");
+    }
+}
+
+#[test]
+fn the_names_of_ledger_accounts_read_back() {
+    let (voucher, order) = (kernel::ids::VoucherId(id(1)), kernel::ids::OrderId(id(2)));
+    for account in [
+        LedgerAccount::Cash,
+        LedgerAccount::Voucher(voucher),
+        LedgerAccount::Deposits,
+        LedgerAccount::IssuedVouchers,
+        LedgerAccount::Revenue(order),
+        LedgerAccount::Forfeited(voucher),
+    ] {
+        assert_eq!(account.to_string().parse(), Ok(account));
+    }
+    for unknown in ["", "cash:", "voucher:", "voucher:7", "gold"] {
+        assert!(unknown.parse::<LedgerAccount>().is_err(), "{unknown}");
+    }
+}

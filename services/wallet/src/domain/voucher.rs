@@ -1,0 +1,59 @@
+//! Vouchers as this service keeps them (V-1).
+
+use chrono::{DateTime, Utc};
+use kernel::{
+    Money,
+    ids::{AccountId, VoucherId},
+};
+use rule_engine::voucher::VoucherTerms;
+
+/// Stored value of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voucher {
+    pub id: VoucherId,
+    pub account: AccountId,
+    /// What it was issued with: what remains, was captured and was forfeited add up to it.
+    pub face: Money,
+    /// In minor units, as the two that follow. Never negative.
+    pub remaining: i64,
+    /// What payments took of it.
+    pub captured: i64,
+    /// What it lost as a single-use voucher.
+    pub forfeited: i64,
+    pub terms: VoucherTerms,
+    pub create_time: DateTime<Utc>,
+}
+
+/// Whether a voucher can pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoucherState {
+    NotYetValid,
+    Usable,
+    UsedUp,
+    Expired,
+}
+
+impl Voucher {
+    /// Whether it can pay at `now`: from the first instant of its validity up to, but not at, its
+    /// end (V-1, V-5).
+    pub fn state(&self, now: DateTime<Utc>) -> VoucherState {
+        if self.remaining == 0 {
+            VoucherState::UsedUp
+        } else if now >= self.terms.expires {
+            VoucherState::Expired
+        } else if now < self.terms.valid_from {
+            VoucherState::NotYetValid
+        } else {
+            VoucherState::Usable
+        }
+    }
+}
+
+/// A voucher to be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub account: AccountId,
+    /// Always positive.
+    pub face: Money,
+    pub terms: VoucherTerms,
+}

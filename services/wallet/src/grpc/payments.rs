@@ -1,0 +1,131 @@
+//! `PaymentService`.
+
+use std::collections::BTreeSet;
+
+use kernel::ids::{AccountId, PaymentId};
+use platform::status::{BadRequest, Replayed};
+use proto::wallet::v1::{self as pb, payment_service_server::PaymentService};
+use tonic::{Request, Response, Status};
+use tracing::instrument;
+
+use super::{WalletGrpc, parse};
+use crate::domain::{Charge, Payment};
+
+#[tonic::async_trait]
+impl PaymentService for WalletGrpc {
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn charge(
+        &self,
+        request: Request<pb::ChargeRequest>,
+    ) -> Result<Response<pb::ChargeResponse>, Status> {
+        let request = request.into_inner();
+        let mut bad = BadRequest::default();
+        let as_of = parse::at(&mut bad, "as_of", request.as_of);
+        let charge = bad.field("charge", proto::convert::required(request.charge));
+        let charge = charge.and_then(|charge| parse::charge(&mut bad, "charge", charge, as_of));
+        let Some(charge) = charge.filter(|_| bad.is_empty()) else {
+            return Err(bad.into_status());
+        };
+        let payment = self.wallets.charge_one(charge).await?;
+        let response = payment.map(|it| pb::ChargeResponse { payment: Some(it.into()) });
+        Ok(response.into_response())
+    }
+
+    #[instrument(skip_all, fields(charges = request.get_ref().charges.len()), err(level = "debug"))]
+    async fn charge_many(
+        &self,
+        request: Request<pb::ChargeManyRequest>,
+    ) -> Result<Response<pb::ChargeManyResponse>, Status> {
+        let charges = charges(request.into_inner())?;
+        let payments = self.wallets.charge(&charges).await?;
+        Ok(many(payments).into_response())
+    }
+
+    #[instrument(skip_all, fields(payment.id = request.get_ref().payment_id), err(level = "debug"))]
+    async fn void_payment(
+        &self,
+        request: Request<pb::VoidPaymentRequest>,
+    ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
+        let request = request.into_inner();
+        let mut bad = BadRequest::default();
+        let id = parse::id(&mut bad, "payment_id", &request.payment_id, PaymentId);
+        let account = parse::text::<AccountId>(&mut bad, "account_id", &request.account_id);
+        let Some((id, account)) = id.zip(account) else { return Err(bad.into_status()) };
+        let payment = self.wallets.void(id, &account).await?;
+        let response = payment.map(|it| pb::VoidPaymentResponse { payment: Some(it.into()) });
+        Ok(response.into_response())
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn get_payments(
+        &self,
+        request: Request<pb::GetPaymentsRequest>,
+    ) -> Result<Response<pb::GetPaymentsResponse>, Status> {
+        let texts = request.into_inner().payment_ids;
+        let mut bad = BadRequest::default();
+        parse::count(&mut bad, "payment_ids", texts.len());
+        let ids: Vec<_> = texts
+            .iter()
+            .take(parse::MOST)
+            .enumerate()
+            .filter_map(|(index, text)| {
+                parse::id(&mut bad, format!("payment_ids[{index}]"), text, PaymentId)
+            })
+            .collect();
+        bad.finish()?;
+        let found = self.wallets.payments(&ids).await?;
+        let payments = ids.iter().filter_map(|id| found.get(id).cloned());
+        let payments = payments.map(Into::into).collect();
+        Ok(Response::new(pb::GetPaymentsResponse { payments }))
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn get_funds(
+        &self,
+        request: Request<pb::GetFundsRequest>,
+    ) -> Result<Response<pb::GetFundsResponse>, Status> {
+        let names = request.into_inner().account_ids;
+        let mut bad = BadRequest::default();
+        parse::count(&mut bad, "account_ids", names.len());
+        let accounts: Vec<AccountId> = names
+            .iter()
+            .take(parse::MOST)
+            .enumerate()
+            .filter_map(|(index, name)| {
+                parse::text(&mut bad, format!("account_ids[{index}]"), name)
+            })
+            .collect();
+        bad.finish()?;
+        let found = self.wallets.funds(&accounts).await?;
+        let funds = accounts.iter().filter_map(|account| found.get(account).cloned());
+        let funds = funds.map(Into::into).collect();
+        Ok(Response::new(pb::GetFundsResponse { funds }))
+    }
+}
+
+/// Reads the charges of a call, each payment named once.
+fn charges(request: pb::ChargeManyRequest) -> Result<Vec<Charge>, Status> {
+    let mut bad = BadRequest::default();
+    let as_of = parse::at(&mut bad, "as_of", request.as_of);
+    parse::count(&mut bad, "charges", request.charges.len());
+    let mut payments = BTreeSet::new();
+    let mut charges = Vec::with_capacity(request.charges.len().min(parse::MOST));
+    for (index, charge) in request.charges.into_iter().take(parse::MOST).enumerate() {
+        let path = format!("charges[{index}]");
+        let Some(charge) = parse::charge(&mut bad, &path, charge, as_of) else { continue };
+        if !payments.insert(charge.payment) {
+            bad.note(format!("{path}.payment_id"), "is named twice");
+        }
+        charges.push(charge);
+    }
+    bad.finish()?;
+    Ok(charges)
+}
+
+/// The answer to a call with many charges: a repeat, where every charge is one (O-3).
+fn many(payments: Vec<Replayed<Payment>>) -> Replayed<pb::ChargeManyResponse> {
+    let repeated = payments.iter().all(|payment| matches!(payment, Replayed::Again(_)));
+    let payments = payments.into_iter().map(|payment| payment.into_inner().into()).collect();
+    let response = pb::ChargeManyResponse { payments };
+    if repeated { Replayed::Again(response) } else { Replayed::First(response) }
+}

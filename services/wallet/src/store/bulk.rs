@@ -1,0 +1,228 @@
+//! Statements over many rows at once: their number does not grow with the work.
+//!
+//! Each has one fixed text per database. PostgreSQL takes columns as arrays, SQLite takes rows as
+//! one JSON text, with bytes in hexadecimal.
+
+use platform::database::Backend;
+use sea_orm::{Statement, Value, prelude::Uuid};
+
+/// One statement, in the words of each database.
+#[derive(Debug, Clone, Copy)]
+pub struct Bulk {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+impl Bulk {
+    /// The statement over the rows of `columns`, followed by `more` parameters.
+    pub fn over(&self, backend: Backend, columns: Vec<Column>, more: Vec<Value>) -> Statement {
+        let mut values = match backend {
+            Backend::Sqlite => vec![Value::from(json(&columns))],
+            Backend::Postgres => columns.into_iter().map(Column::into_array).collect(),
+        };
+        values.extend(more);
+        let text = backend.pick(self.sqlite, self.postgres);
+        Statement::from_sql_and_values(backend.dialect(), text, values)
+    }
+}
+
+/// One column of the rows that a statement is about; all columns are of one length.
+#[derive(Debug, Clone)]
+pub enum Column {
+    Text(Vec<String>),
+    Number(Vec<i64>),
+    Id(Vec<Uuid>),
+    Bytes(Vec<Vec<u8>>),
+}
+
+impl Column {
+    fn into_array(self) -> Value {
+        match self {
+            Self::Text(values) => values.into(),
+            Self::Number(values) => values.into(),
+            Self::Id(values) => values.into(),
+            Self::Bytes(values) => values.into(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(values) => values.len(),
+            Self::Number(values) => values.len(),
+            Self::Id(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
+
+    fn cell(&self, row: usize) -> serde_json::Value {
+        match self {
+            Self::Text(values) => values[row].as_str().into(),
+            Self::Number(values) => values[row].into(),
+            Self::Id(values) => values[row].simple().to_string().into(),
+            Self::Bytes(values) => hexadecimal(&values[row]).into(),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a text cannot fail");
+        text
+    })
+}
+
+/// The rows of `columns`, each an array.
+fn json(columns: &[Column]) -> String {
+    let rows = columns.first().map_or(0, Column::len);
+    assert!(columns.iter().all(|column| column.len() == rows), "columns are of one length");
+    let row = |row| columns.iter().map(|column| column.cell(row)).collect::<serde_json::Value>();
+    (0..rows).map(row).collect::<serde_json::Value>().to_string()
+}
+
+/// Wallets by account, locked in the order of their accounts.
+pub const LOCK_WALLETS: Bulk = Bulk {
+    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+             ORDER BY account",
+    postgres: "SELECT * FROM wallets WHERE account = ANY ($1) ORDER BY account FOR UPDATE",
+};
+
+/// Wallets by account, as they are.
+pub const FIND_WALLETS: Bulk = Bulk {
+    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM json_each(?1))",
+    postgres: "SELECT * FROM wallets WHERE account = ANY ($1)",
+};
+
+/// What remains of the vouchers of accounts that are valid at an instant.
+pub const VALID_VOUCHERS: Bulk = Bulk {
+    sqlite: "SELECT account, CAST(SUM(remaining) AS INTEGER) AS remaining FROM vouchers
+             WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+               AND remaining > 0 AND from_us <= ?2 AND expires_us > ?2
+             GROUP BY account",
+    postgres: "SELECT account, CAST(SUM(remaining) AS bigint) AS remaining FROM vouchers
+               WHERE account = ANY ($1) AND remaining > 0 AND from_us <= $2 AND expires_us > $2
+               GROUP BY account",
+};
+
+/// The vouchers of accounts that have something left and end after an instant.
+pub const OPEN_VOUCHERS: Bulk = Bulk {
+    sqlite: "SELECT * FROM vouchers
+             WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+               AND remaining > 0 AND expires_us > ?2",
+    postgres: "SELECT * FROM vouchers
+               WHERE account = ANY ($1) AND remaining > 0 AND expires_us > $2",
+};
+
+/// Vouchers by account and id.
+pub const NAMED_VOUCHERS: Bulk = Bulk {
+    sqlite: "SELECT vouchers.* FROM json_each(?1) AS t JOIN vouchers
+               ON vouchers.account = t.value ->> 0 AND vouchers.id = unhex(t.value ->> 1)",
+    postgres: "SELECT vouchers.* FROM unnest($1::text[], $2::uuid[]) AS t (account, id)
+               JOIN vouchers ON vouchers.account = t.account AND vouchers.id = t.id",
+};
+
+/// Payments by id.
+pub const FIND_PAYMENTS: Bulk = Bulk {
+    sqlite: "SELECT * FROM payments
+             WHERE payment_id IN (SELECT unhex(value ->> 0) FROM json_each(?1))",
+    postgres: "SELECT * FROM payments WHERE payment_id = ANY ($1)",
+};
+
+/// New payments; the ids of those that were not there yet come back. `available` is -1 for none.
+pub const ADD_PAYMENTS: Bulk = Bulk {
+    sqlite: "INSERT INTO payments (account, payment_id, state, order_id, amount, currency, digest,
+                 as_of_us, parts, reason, message, available, created_us)
+             SELECT value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3), value ->> 4,
+                 value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), value ->> 9,
+                 value ->> 10, NULLIF(value ->> 11, -1), ?2
+             FROM json_each(?1) WHERE true
+             ON CONFLICT DO NOTHING RETURNING payment_id",
+    postgres: "INSERT INTO payments (account, payment_id, state, order_id, amount, currency,
+                   digest, as_of_us, parts, reason, message, available, created_us)
+               SELECT account, payment_id, state, order_id, amount, currency, digest, as_of_us,
+                   parts, reason, message, NULLIF(available, -1), $13
+               FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[],
+                   $6::text[], $7::bytea[], $8::bigint[], $9::bytea[], $10::text[], $11::text[],
+                   $12::bigint[])
+                   AS t (account, payment_id, state, order_id, amount, currency, digest, as_of_us,
+                       parts, reason, message, available)
+               ON CONFLICT DO NOTHING RETURNING payment_id",
+};
+
+/// What wallets gained or lost, and the numbers of their last entries.
+pub const CHANGE_WALLETS: Bulk = Bulk {
+    sqlite: "UPDATE wallets
+             SET cash = cash + t.gained, issued = issued + t.more, entries = t.last
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS gained, value ->> 2 AS more,
+                       value ->> 3 AS last FROM json_each(?1)) AS t
+             WHERE wallets.account = t.id",
+    postgres: "UPDATE wallets
+               SET cash = cash + t.gained, issued = issued + t.more, entries = t.last
+               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+                   AS t (id, gained, more, last)
+               WHERE wallets.account = t.id",
+};
+
+/// What vouchers lost.
+pub const SPEND_VOUCHERS: Bulk = Bulk {
+    sqlite: "UPDATE vouchers
+             SET remaining = remaining - t.paid - t.lost, captured = captured + t.paid,
+                 forfeited = forfeited + t.lost
+             FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id,
+                       value ->> 2 AS paid, value ->> 3 AS lost FROM json_each(?1)) AS t
+             WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
+    postgres: "UPDATE vouchers
+               SET remaining = remaining - t.paid - t.lost, captured = captured + t.paid,
+                   forfeited = forfeited + t.lost
+               FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[])
+                   AS t (of_account, of_id, paid, lost)
+               WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
+};
+
+/// New vouchers: all of their face remains.
+pub const ADD_VOUCHERS: Bulk = Bulk {
+    sqlite: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, forfeited,
+                 from_us, expires_us, terms, created_us)
+             SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 3, 0, 0,
+                 value ->> 4, value ->> 5, value ->> 6, value ->> 7
+             FROM json_each(?1)",
+    postgres: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, forfeited,
+                   from_us, expires_us, terms, created_us)
+               SELECT account, id, currency, face, face, 0, 0, from_us, expires_us, terms,
+                   created_us
+               FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::text[], $8::bigint[])
+                   AS t (account, id, currency, face, from_us, expires_us, terms, created_us)",
+};
+
+/// New entries; the nil id stands for no payment.
+pub const ADD_ENTRIES: Bulk = Bulk {
+    sqlite: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
+                 note, created_us)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                 NULLIF(unhex(value ->> 6), zeroblob(16)), value ->> 7, value ->> 8
+             FROM json_each(?1)",
+    postgres: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
+                   note, created_us)
+               SELECT account, number, debit, credit, amount, currency,
+                   NULLIF(payment_id, '00000000-0000-0000-0000-000000000000'), note, created_us
+               FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[],
+                   $6::text[], $7::uuid[], $8::text[], $9::bigint[])
+                   AS t (account, number, debit, credit, amount, currency, payment_id, note,
+                       created_us)",
+};
+
+/// What each source paid of payments, by account and payment id.
+pub const ENTRIES_OF_PAYMENTS: Bulk = Bulk {
+    sqlite: "SELECT e.payment_id, e.debit, CAST(SUM(e.amount) AS INTEGER) AS total
+             FROM json_each(?1) AS t JOIN entries e
+                 ON e.account = t.value ->> 0 AND e.payment_id = unhex(t.value ->> 1)
+             WHERE e.credit LIKE 'revenue:%' GROUP BY e.payment_id, e.debit",
+    postgres: "SELECT e.payment_id, e.debit, CAST(SUM(e.amount) AS bigint) AS total
+               FROM unnest($1::text[], $2::uuid[]) AS t (account, id) JOIN entries e
+                   ON e.account = t.account AND e.payment_id = t.id
+               WHERE e.credit LIKE 'revenue:%' GROUP BY e.payment_id, e.debit",
+};
+
+#[cfg(test)]
+mod tests;

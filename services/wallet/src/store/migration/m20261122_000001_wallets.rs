@@ -1,0 +1,147 @@
+//! Wallets, vouchers, payments, the ledger, and the requests that were answered.
+
+use sea_orm::DbBackend;
+use sea_orm_migration::{prelude::*, schema::*};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [wallets(), vouchers(), payments(), entries(), requests()] {
+            manager.create_table(table).await?;
+        }
+        let connection = manager.get_connection();
+        for statement in INDEXES {
+            connection.execute_unprepared(statement).await?;
+        }
+        let more = match connection.get_database_backend() {
+            DbBackend::Postgres => POSTGRES,
+            _ => SQLITE,
+        };
+        for statement in more {
+            connection.execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A column that never falls below zero (W-2).
+fn balance(name: &'static str) -> ColumnDef {
+    big_integer(name).check(Expr::col(name).gte(0)).take()
+}
+
+fn account() -> ColumnDef {
+    string_len("account", 64).take()
+}
+
+fn wallets() -> TableCreateStatement {
+    Table::create()
+        .table("wallets")
+        .col(account().primary_key())
+        .col(string_len("currency", 3))
+        .col(balance("cash"))
+        .col(balance("held"))
+        .col(balance("issued"))
+        .col(balance("entries"))
+        .col(big_integer("created_us"))
+        .take()
+}
+
+fn vouchers() -> TableCreateStatement {
+    let spent = Expr::col("remaining").add(Expr::col("captured")).add(Expr::col("forfeited"));
+    Table::create()
+        .table("vouchers")
+        .col(account())
+        .col(uuid("id"))
+        .col(string_len("currency", 3))
+        .col(big_integer("face").check(Expr::col("face").gt(0)))
+        .col(balance("remaining"))
+        .col(balance("captured"))
+        .col(balance("forfeited"))
+        .col(big_integer("from_us"))
+        .col(big_integer("expires_us"))
+        .col(text("terms"))
+        .col(big_integer("created_us"))
+        .primary_key(Index::create().col("account").col("id"))
+        .check(Expr::col("face").eq(spent))
+        .check(Expr::col("from_us").lt(Expr::col("expires_us")))
+        .take()
+}
+
+fn payments() -> TableCreateStatement {
+    Table::create()
+        .table("payments")
+        .col(account())
+        .col(uuid("payment_id"))
+        .col(string_len("state", 16))
+        .col(uuid_null("order_id"))
+        .col(big_integer_null("amount").check(Expr::col("amount").gte(0)))
+        .col(string_len_null("currency", 3))
+        .col(blob_null("digest"))
+        .col(big_integer_null("as_of_us"))
+        .col(blob("parts"))
+        .col(string("reason"))
+        .col(text("message"))
+        .col(big_integer_null("available"))
+        .col(big_integer("created_us"))
+        .primary_key(Index::create().col("account").col("payment_id"))
+        .check(Expr::col("state").is_in(["SUCCEEDED", "REFUSED", "VOIDED"]))
+        .take()
+}
+
+fn entries() -> TableCreateStatement {
+    Table::create()
+        .table("entries")
+        .col(account())
+        .col(big_integer("number").check(Expr::col("number").gt(0)))
+        .col(string("debit"))
+        .col(string("credit"))
+        .col(big_integer("amount").check(Expr::col("amount").gt(0)))
+        .col(string_len("currency", 3))
+        .col(uuid_null("payment_id"))
+        .col(text("note"))
+        .col(big_integer("created_us"))
+        .primary_key(Index::create().col("account").col("number"))
+        .check(Expr::col("debit").ne(Expr::col("credit")))
+        .take()
+}
+
+fn requests() -> TableCreateStatement {
+    Table::create()
+        .table("wallet_requests")
+        .col(string_len("method", 32))
+        .col(uuid("request_id"))
+        .col(blob("digest"))
+        .col(text("made"))
+        .col(big_integer("created_us"))
+        .primary_key(Index::create().col("method").col("request_id"))
+        .take()
+}
+
+const INDEXES: &[&str] = &[
+    // Payment ids come back without their account, and each is paid once.
+    "CREATE UNIQUE INDEX payments_by_id ON payments (payment_id)",
+    // ListVouchers, and the vouchers that may pay.
+    "CREATE INDEX vouchers_by_end ON vouchers (account, expires_us, id)",
+    // ListEntries of one payment.
+    "CREATE INDEX entries_of_payment ON entries (account, payment_id)
+        WHERE payment_id IS NOT NULL",
+];
+
+/// Room for updates on the page of the row that is locked most, and a ledger that is only added to.
+const POSTGRES: &[&str] = &[
+    "ALTER TABLE wallets SET (fillfactor = 70)",
+    "CREATE FUNCTION entries_are_final() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'ledger entries are never changed or deleted'; END $$",
+    "CREATE TRIGGER entries_are_final BEFORE UPDATE OR DELETE ON entries
+        FOR EACH ROW EXECUTE FUNCTION entries_are_final()",
+];
+
+const SQLITE: &[&str] = &[
+    "CREATE TRIGGER entries_are_not_changed BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed or deleted'); END",
+    "CREATE TRIGGER entries_are_not_deleted BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed or deleted'); END",
+];

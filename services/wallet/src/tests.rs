@@ -1,0 +1,216 @@
+//! A wallet service in a test: on SQLite, and on PostgreSQL where a server was started for tests.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::{
+    Currency::{self, Cny},
+    Env, Money,
+    env::ManualClock,
+    ids::{AccountId, OrderId, PaymentId, RequestId, VoucherId},
+};
+use platform::{
+    database::{Database, DatabaseUrl, Durability},
+    request::RequestDigest,
+    status::Replayed,
+};
+use rule_engine::{
+    kind::{BillingMode, OrderKind},
+    profile::{VoucherRule, VoucherStrategy},
+    voucher::{PayableItem, VoucherChoice, VoucherTerms},
+};
+use sea_orm::ConnectionTrait as _;
+use uuid::Uuid;
+
+use crate::{
+    app::{Issue, Once, WalletError, Wallets},
+    domain::{Bill, Charge, Grant, Outcome, Payment},
+    store::{Migrator, Store},
+};
+
+/// The service over a database of its own.
+#[derive(Debug)]
+pub struct World {
+    pub wallets: Wallets,
+    pub store: Store,
+    pub database: Database,
+    pub clock: Arc<ManualClock>,
+    env: Env,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs `test` on each database that there is.
+pub async fn on_each_database(test: impl AsyncFn(&World)) {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite://{}/wallet.db", folder.path().display());
+    test(&World::start(&sqlite, folder).await).await;
+    if let Some(url) = postgres().await {
+        test(&World::start(&url, tempfile::tempdir().unwrap()).await).await;
+    }
+}
+
+/// A schema of its own on the server that was started for the tests, if one was.
+#[expect(clippy::disallowed_methods, reason = "the test runner says where its server is")]
+async fn postgres() -> Option<String> {
+    let server = std::env::var("PERENNIAL_TEST_POSTGRES").ok()?;
+    let schema = format!("wallet_{}", Env::system().next_id().simple());
+    let connection = sea_orm::Database::connect(&server).await.unwrap();
+    connection.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+    connection.close().await.unwrap();
+    Some(format!("{server}?options[search_path]={schema}"))
+}
+
+/// Noon of 1 November 2026.
+pub fn noon() -> DateTime<Utc> {
+    "2026-11-01T12:00:00Z".parse().unwrap()
+}
+
+pub fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+pub fn cny(minor: i64) -> Money {
+    Money::new(minor, Cny)
+}
+
+/// The id made of `number`.
+pub fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// Vouchers by the default strategy.
+pub fn by_rule() -> VoucherChoice {
+    let strategy = VoucherStrategy::NearestExpiryThenLargest;
+    VoucherChoice::Rule(VoucherRule { strategy, max_per_payment: None })
+}
+
+pub fn named(ids: &[VoucherId]) -> VoucherChoice {
+    VoucherChoice::Named { ids: ids.iter().copied().collect(), max_per_payment: None }
+}
+
+pub fn item(instance: &str, payable: i64) -> PayableItem {
+    PayableItem {
+        instance: instance.parse().unwrap(),
+        product: "vm".parse().unwrap(),
+        region: "cn-north-1".parse().unwrap(),
+        billing_mode: BillingMode::Prepaid,
+        order_kind: OrderKind::Renewal,
+        term_months: 1,
+        discounted: false,
+        payable,
+    }
+}
+
+/// A charge of one item to `acme` at noon; two of one number and amount are equal.
+pub fn charge(number: u128, amount: i64) -> Charge {
+    let digest = prost_types::Timestamp { seconds: amount, nanos: 0 };
+    Charge {
+        payment: PaymentId(id(number)),
+        account: acme(),
+        bill: Bill { order: OrderId(id(number + 1_000_000)), amount: cny(amount), as_of: noon() },
+        items: vec![item("i-1", amount)],
+        choice: by_rule(),
+        automatic: false,
+        digest: RequestDigest::of("Charge", &digest),
+    }
+}
+
+/// How a payment ended, and why, such as `SUCCEEDED` or `INSUFFICIENT_FUNDS`.
+pub fn outcome(payment: &Replayed<Payment>) -> String {
+    match &payment.clone().into_inner().outcome {
+        Outcome::Succeeded(_) => "SUCCEEDED".to_owned(),
+        Outcome::Refused(refusal) => refusal.reason.clone(),
+        Outcome::Voided => "VOIDED".to_owned(),
+    }
+}
+
+impl World {
+    async fn start(url: &str, folder: tempfile::TempDir) -> Self {
+        let url: DatabaseUrl = url.parse().unwrap();
+        let database = Database::connect(&url, Durability::Full).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let clock = ManualClock::at(noon());
+        let env = Env::with_clock(Arc::clone(&clock) as _);
+        let store = Store::new(database.clone());
+        let wallets = Wallets::new(store.clone(), env.clone());
+        Self { wallets, store, database, clock, env, _folder: folder }
+    }
+
+    /// Opens a wallet with so much cash.
+    pub async fn with_cash(&self, account: &AccountId, minor: i64) {
+        self.open(account, Cny).await;
+        if minor > 0 {
+            let once = self.once(minor);
+            self.wallets.deposit(once, account, cny(minor), "").await.unwrap();
+        }
+    }
+
+    pub async fn open(&self, account: &AccountId, currency: Currency) {
+        self.wallets.open(account.clone(), currency).await.unwrap();
+    }
+
+    /// A new request id; the content is `content`.
+    pub fn once(&self, content: i64) -> Once {
+        Once { request: RequestId(self.env.next_id()), digest: digest(content) }
+    }
+
+    /// Issues vouchers to `acme` that end so many days after noon, and returns their ids.
+    pub async fn with_vouchers(&self, faces_and_days: &[(i64, i64)]) -> Vec<VoucherId> {
+        let grants = faces_and_days.iter().map(|&(face, days)| grant(face, days, |_| ()));
+        let grants = grants.collect();
+        let issue = Issue { once: self.once(0), grants };
+        let issued = self.wallets.issue(&issue).await.unwrap().into_inner();
+        issued.into_iter().map(|voucher| voucher.id).collect()
+    }
+
+    pub async fn charge(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
+        self.wallets.charge_one(charge).await
+    }
+
+    pub async fn cash(&self, account: &AccountId) -> i64 {
+        self.wallets.wallet(account).await.unwrap().cash
+    }
+
+    /// What remains of vouchers, by id.
+    pub async fn remaining(&self, ids: &[VoucherId]) -> Vec<i64> {
+        let named: Vec<_> = ids.iter().map(|&id| (acme(), id)).collect();
+        let found = self.store.vouchers_by_id(&named).await.unwrap();
+        ids.iter().map(|id| found[id].remaining).collect()
+    }
+
+    /// The ledger of `account`, oldest first, with vouchers by their place in `vouchers`.
+    pub async fn ledger(&self, account: &AccountId, vouchers: &[VoucherId]) -> String {
+        let names: BTreeMap<String, String> = (1..)
+            .zip(vouchers)
+            .map(|(place, id): (usize, _)| (id.to_string(), format!("V{place}")))
+            .collect();
+        let part = crate::store::Part { after: None, skip: 0, size: 1000, with_total: false };
+        let mut entries = self.wallets.entries(account, None, part).await.unwrap().items;
+        entries.reverse();
+        let line = |entry: &crate::domain::Entry| {
+            let text =
+                format!("{} {} > {} {}", entry.number, entry.debit, entry.credit, entry.amount);
+            names.iter().fold(text, |text, (id, name)| text.replace(id, name))
+        };
+        entries.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Fails if anything is off.
+    #[track_caller]
+    pub fn assert_sound(&self) -> impl Future<Output = ()> {
+        let store = self.store.clone();
+        async move { assert_eq!(store.audit().await.unwrap(), []) }
+    }
+}
+
+pub fn digest(content: i64) -> RequestDigest {
+    RequestDigest::of("test", &prost_types::Timestamp { seconds: content, nanos: 0 })
+}
+
+/// A voucher for `acme`, valid from the day before noon to so many days after it.
+pub fn grant(face: i64, days: i64, change: impl FnOnce(&mut VoucherTerms)) -> Grant {
+    let mut terms =
+        VoucherTerms::within(noon() - TimeDelta::days(1), noon() + TimeDelta::days(days));
+    change(&mut terms);
+    Grant { account: acme(), face: cny(face), terms }
+}
