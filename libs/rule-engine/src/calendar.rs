@@ -1,7 +1,7 @@
 //! Days of a calendar, in the zone of an account.
 //!
-//! Terms end with a day, and the instant at which they end already lies in the next one. So days are
-//! counted from **last days**, never from the date of a stored end (T-4).
+//! Terms end with a day, and the instant at which they end already lies in the next one. So days
+//! are counted from **last days**, never from the date of a stored end (T-4).
 
 use chrono::{
     DateTime, Datelike as _, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime,
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::{Boundary, EndShown};
 
-/// A day of the month that dates keep to, 1 to 31; in a month that is too short for it, its last day
-/// (T-6).
+/// A day of the month that dates keep to, 1 to 31; in a month that is too short for it, its last
+/// day (T-6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct DayOfMonth(u8);
@@ -238,8 +238,8 @@ pub fn whole_months(from: NaiveDate, to: NaiveDate, anchor: DayOfMonth) -> (u32,
 
 /// The end of a term as people read it, in local time of `zone` (T-4).
 ///
-/// Ends of whole days are shown by the last second paid for, or as the next midnight, as the product
-/// wants it; exact ends as they are.
+/// Ends of whole days are shown by the last second paid for, or as the next midnight, as the
+/// product wants it; exact ends as they are.
 ///
 /// ```
 /// use chrono::{DateTime, Utc};

@@ -2,8 +2,8 @@
 //! what is due, and why.
 //!
 //! What differs between products, customers or clouds is data ([`profile`]); the functions take it,
-//! the facts and the instant as arguments, and answer with a value or a refusal. The ids in brackets,
-//! such as (T-5), name the rules that a function decides.
+//! the facts and the instant as arguments, and answer with a value or a refusal. The ids in
+//! brackets, such as (T-5), name the rules that a function decides.
 //!
 //! **Invariant:** pure. No I/O, no clock, no randomness, no async runtime, no knowledge of any
 //! service; the same arguments give the same answer, and no argument makes it panic.

@@ -84,9 +84,9 @@ pub struct Lifecycle {
 
 /// The lifecycle of an instance whose last term ends at `end`, in days of `zone` (L-1).
 ///
-/// With *g* days of grace and *r* of retention it is renewable through day +(*g* + *r*) and released
-/// when the next day begins; with exact ends, at the same local time of day after as many days.
-/// Instants beyond the year 9999 are its last one (T-8).
+/// With *g* days of grace and *r* of retention it is renewable through day +(*g* + *r*) and
+/// released when the next day begins; with exact ends, at the same local time of day after as many
+/// days. Instants beyond the year 9999 are its last one (T-8).
 ///
 /// ```
 /// use chrono_tz::Asia::Shanghai;

@@ -1,8 +1,8 @@
 //! What differs from product to product and from account to account, as data.
 //!
-//! Profiles are read from catalog files: names are snake case, values that are one of a few are upper
-//! case, and a field that is not known is an error, not a silence. `validate` then names every
-//! mistake that the types alone do not refuse.
+//! Profiles are read from catalog files: names are snake case, values that are one of a few are
+//! upper case, and a field that is not known is an error, not a silence. `validate` then names
+//! every mistake that the types alone do not refuse.
 
 mod account;
 mod product;

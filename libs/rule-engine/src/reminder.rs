@@ -87,15 +87,17 @@ pub enum Outlook {
 /// #     boundary: Boundary::EndOfDay, late_start: LateStart::RenewalDate,
 /// #     grace_days: 0, retention_days: 7,
 /// # };
-/// let reminders = Reminders { before_expiry: vec![1], before_release: vec![0], ..Reminders::default() };
+/// let (before_expiry, before_release) = (vec![1], vec![0]);
+/// let reminders = Reminders { before_expiry, before_release, ..Reminders::default() };
 /// let planned = planned_reminders(&ReminderFacts {
 ///     reminders: &reminders,
 ///     end: "2024-06-21T00:00:00+08:00".parse()?, // the last day is the 20th
 ///     // …
 /// #     lifecycle, zone: Shanghai, policy: Policy::Manual, first_attempt: None,
 /// });
-/// let days: Vec<_> = planned.iter().map(|reminder| reminder.at.date_naive().to_string()).collect();
-/// assert_eq!(days, ["2024-06-19", "2024-06-27"]); // the 27th is the last to renew on
+/// let on = |place: usize| planned[place].at.date_naive().to_string();
+/// assert_eq!(on(0), "2024-06-19");
+/// assert_eq!(on(1), "2024-06-27"); // the last day to renew on
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[must_use]

@@ -86,7 +86,8 @@ impl UnifyRefused {
 /// #     durations: &durations, max_total_months: None, zone: Shanghai,
 /// # };
 /// # let unify = Unify { offer: UnifyOffer::WithDuration, ..Unify::default() };
-/// # let first = StandardDate { day: StandardDay::day(1).unwrap(), meaning: StandardDayMeaning::LastDay };
+/// # let meaning = StandardDayMeaning::LastDay;
+/// # let first = StandardDate { day: StandardDay::day(1).unwrap(), meaning };
 /// // Paid through 2018-09-10; the standard day is the first.
 /// let lease = Lease { end: at("2018-09-11T00:00:00+08:00"), anchor: 10.try_into().unwrap() };
 /// let now = at("2018-08-20T12:00:00+08:00");
@@ -181,8 +182,8 @@ pub fn automatic_term(
 /// The term that renewing `lease` to the last day `date` appends; nothing if that is its last day
 /// already (`ALREADY_COVERED`) (U-5).
 ///
-/// It is priced by the whole months that fit and the days beyond them (M-4), ends with the whole day
-/// and sets the anchor day to it.
+/// It is priced by the whole months that fit and the days beyond them (M-4), ends with the whole
+/// day and sets the anchor day to it.
 ///
 /// ```
 /// # use chrono::{DateTime, Utc};
@@ -279,10 +280,10 @@ pub fn earliest_ad_hoc_date(floors: &[AdHocFloor]) -> Option<NaiveDate> {
 /// The term that brings a bound instance to its parent's new expiry; nothing if it is there already
 /// or later (`ALREADY_COVERED`) (B-3, B-5).
 ///
-/// `lease` is what the child has, nothing if it is postpaid and becomes prepaid (C-1); `parent` what
-/// the parent has once it is renewed. The child starts where a renewal of its own would (T-2, T-3),
-/// may end after any duration (T-1 does not apply), is priced by the whole months that fit and the
-/// days beyond them (M-4), and takes the parent's anchor (T-6).
+/// `lease` is what the child has, nothing if it is postpaid and becomes prepaid (C-1); `parent`
+/// what the parent has once it is renewed. The child starts where a renewal of its own would (T-2,
+/// T-3), may end after any duration (T-1 does not apply), is priced by the whole months that fit
+/// and the days beyond them (M-4), and takes the parent's anchor (T-6).
 ///
 /// ```
 /// # use chrono::{DateTime, Utc};
@@ -298,7 +299,8 @@ pub fn earliest_ad_hoc_date(floors: &[AdHocFloor]) -> Option<NaiveDate> {
 /// # };
 /// let child = Lease { end: at("2024-06-21T00:00:00+08:00"), anchor: 20.try_into().unwrap() };
 /// let parent = Lease { end: at("2024-10-01T00:00:00+08:00"), anchor: 31.try_into().unwrap() };
-/// let term = term_to_parent(&rules, Some(child), parent, at("2024-06-01T00:00:00+08:00"))?.unwrap();
+/// let now = at("2024-06-01T00:00:00+08:00");
+/// let term = term_to_parent(&rules, Some(child), parent, now)?.unwrap();
 /// assert_eq!((term.span.whole_months, term.span.odd_days), (3, 10));
 /// assert_eq!(term.term.anchor.get(), 31); // its parent's, not its own
 /// # Ok::<(), TermRefused>(())

@@ -124,7 +124,7 @@ pub enum NextAttempt {
 /// through grace, also on its own day.
 ///
 /// ```
-/// # use chrono::TimeDelta;
+/// # use chrono::{DateTime, TimeDelta, Utc};
 /// # use chrono_tz::Asia::Shanghai;
 /// # use rule_engine::{due::*, lifecycle::*, profile::*};
 /// # let lifecycle = LifecycleRules {
@@ -140,7 +140,8 @@ pub enum NextAttempt {
 /// };
 /// // Expires at eight: at nine it would be too late.
 /// let planned = planned_attempts(&plan, "2024-06-20T08:00:00+08:00".parse()?);
-/// assert_eq!(planned[0].at, "2024-06-19T09:00:00+08:00".parse::<chrono::DateTime<chrono::Utc>>()?);
+/// let nine_the_day_before: DateTime<Utc> = "2024-06-19T09:00:00+08:00".parse()?;
+/// assert_eq!(planned[0].at, nine_the_day_before);
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[must_use]
