@@ -121,6 +121,9 @@ impl From<Done> for ExitCode {
 fn call_text(status: &Status) -> String {
     let reason = status::reason(status).unwrap_or_else(|| format!("{:?}", status.code()));
     let mut text = format!("{} {}\n", look(&format!("{reason}:"), Look::Bad), status.message());
+    if status.code() == Code::Unavailable && status::reason(status).is_none() {
+        text += "  nothing answers there: is the suite running (perennial serve), and is --address right?\n";
+    }
     for (field, what) in status::bad_fields(status) {
         let _ = writeln!(text, "  {field} {what}");
     }

@@ -126,3 +126,6 @@ pub fn progress(what: &'static str, total: usize) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
+
+#[cfg(test)]
+mod tests;

@@ -325,3 +325,6 @@ fn preview_text(answer: &PreviewPaymentResponse, zone: chrono_tz::Tz) -> String 
 fn vouchers(client: &Client) -> VoucherServiceClient<Connection> {
     VoucherServiceClient::new(client.connection.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use platform::client::{Connection, safe};
 use proto::{
     r#type::v1::Money,
     wallet::v1::{
-        CreateWalletRequest, DepositRequest, DepositResponse, Entry, GetWalletRequest,
-        ListEntriesRequest, Wallet, wallet_service_client::WalletServiceClient,
+        CreateWalletRequest, DepositRequest, DepositResponse, GetWalletRequest, ListEntriesRequest,
+        Wallet, wallet_service_client::WalletServiceClient,
     },
 };
 
@@ -15,10 +15,7 @@ use super::{
     pages::{self, PageArgs},
     value,
 };
-use crate::text::{
-    show,
-    table::{Table, facts},
-};
+use crate::text::{ledger, show, table::facts};
 
 /// Commands on wallets.
 #[derive(Debug, clap::Subcommand)]
@@ -130,24 +127,10 @@ async fn list(
         safe(call).await.map(tonic::Response::into_inner)
     };
     let answer = pages::fetch(page, list).await?;
-    client.print(&answer, |answer| entries(&answer.entries, client.zone) + &pages::footer(answer));
+    client.print(&answer, |answer| {
+        ledger::entries(&answer.entries, client.zone) + &pages::footer(answer)
+    });
     Ok(Done::Whole)
-}
-
-/// The rows of a ledger.
-pub fn entries(entries: &[Entry], zone: chrono_tz::Tz) -> String {
-    let mut table = Table::new(&[">NO", "TIME", "FROM", "TO", ">AMOUNT", "NOTE"]);
-    for entry in entries {
-        table.row([
-            entry.number.to_string(),
-            show::instant(entry.create_time.as_ref(), zone),
-            entry.debit.clone(),
-            entry.credit.clone(),
-            show::money(entry.amount.as_ref()),
-            show::or_nothing(&entry.note),
-        ]);
-    }
-    table.text()
 }
 
 fn deposited(answer: &DepositResponse, client: &Client) -> String {
