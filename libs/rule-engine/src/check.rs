@@ -106,7 +106,7 @@ fn member_refusals(
 pub(crate) fn held_refusal(instance: &Instance, exempt: Option<OrderId>) -> Option<Refusal> {
     let order = instance.open_order.filter(|order| Some(order.id) != exempt)?;
     let message = format!("{} is held by the open order or refund {}.", instance.id, order.id);
-    Some(Refusal::new(Reason::OpenOrderExists, message).with("order", order.id))
+    Some(Refusal::new(Reason::OpenOrderExists, message).with("order_id", order.id))
 }
 
 /// What kind of instance it is stands against it: `PRODUCT_NOT_RENEWABLE`, `TRIAL_INSTANCE`,

@@ -12,8 +12,8 @@
 //! **Invariant:** no call to another service happens inside a transaction, and no term is appended
 //! without a payment that succeeded.
 
-mod app;
-mod domain;
-mod grpc;
-mod remote;
+pub mod app;
+pub mod domain;
+pub mod grpc;
+pub mod remote;
 pub mod store;

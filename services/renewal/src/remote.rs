@@ -1,1 +1,160 @@
 //! The other services, as the use cases see them: adapters over generated clients.
+
+use async_trait::async_trait;
+use kernel::ids::{AccountId, PaymentId};
+use platform::client::{Connection, safe};
+use proto::{
+    catalog::v1::{
+        ListAccountProfilesRequest, ListProductsRequest, Product, QuoteRenewalsRequest,
+        QuoteRenewalsResponse, catalog_service_client::CatalogServiceClient,
+    },
+    r#type::v1::PageRequest,
+    wallet::v1::{
+        ChargeRequest, Payment, VoidPaymentRequest, payment_service_client::PaymentServiceClient,
+    },
+};
+use tonic::Status;
+
+use crate::app::{Funds, Pricing, RemoteError, rules::Catalogue};
+
+/// Bytes of the largest answer that is read: 1,000 quotes with all their lines.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// Rows of a page of products.
+const PAGE: i32 = 1_000;
+
+/// How often the catalogs are read anew because they changed while they were read.
+const ATTEMPTS: usize = 5;
+
+/// The catalog.
+#[derive(Debug)]
+pub struct RemoteCatalog {
+    client: CatalogServiceClient<Connection>,
+}
+
+impl RemoteCatalog {
+    /// The catalog that answers on `connection`.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        let client = CatalogServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
+        Self { client }
+    }
+
+    /// Every product, and the version of all catalogs if it was the same on every page.
+    async fn products(&self) -> Result<(Vec<Product>, Option<i64>), Status> {
+        let mut products = Vec::new();
+        let mut versions = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let page = PageRequest { page_size: PAGE, page_token, ..PageRequest::default() };
+            let request =
+                ListProductsRequest { page: Some(page), ..ListProductsRequest::default() };
+            let answer = safe(|| {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move { client.list_products(request).await }
+            });
+            let answer = answer.await?.into_inner();
+            products.extend(answer.products);
+            versions.push(answer.catalog_version);
+            page_token = answer.page.map(|page| page.next_page_token).unwrap_or_default();
+            if page_token.is_empty() {
+                versions.dedup();
+                let version = (versions.len() == 1).then(|| versions[0]);
+                return Ok((products, version));
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Catalogue, Status> {
+        for _ in 0..ATTEMPTS {
+            let (products, version) = self.products().await?;
+            let profiles = safe(|| {
+                let mut client = self.client.clone();
+                async move { client.list_account_profiles(ListAccountProfilesRequest {}).await }
+            });
+            let profiles = profiles.await?.into_inner();
+            if version == Some(profiles.catalog_version) {
+                let version = profiles.catalog_version;
+                return Ok(Catalogue::read(version, products, profiles.profiles));
+            }
+        }
+        Err(Status::unavailable("the catalogs change all the time"))
+    }
+}
+
+#[async_trait]
+impl Pricing for RemoteCatalog {
+    async fn version(&self) -> Result<i64, RemoteError> {
+        let mut client = self.client.clone();
+        let answer = client.list_account_profiles(ListAccountProfilesRequest {}).await;
+        answer.map(|answer| answer.into_inner().catalog_version).map_err(catalog_error)
+    }
+
+    async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
+        self.read().await.map_err(catalog_error)
+    }
+
+    async fn quote(
+        &self,
+        request: QuoteRenewalsRequest,
+    ) -> Result<QuoteRenewalsResponse, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.quote_renewals(request).await }
+        });
+        answer.await.map(tonic::Response::into_inner).map_err(catalog_error)
+    }
+}
+
+const fn catalog_error(status: Status) -> RemoteError {
+    RemoteError { service: "catalog", status }
+}
+
+/// The wallet.
+#[derive(Debug)]
+pub struct RemoteWallet {
+    client: PaymentServiceClient<Connection>,
+}
+
+impl RemoteWallet {
+    /// The wallet that answers on `connection`.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
+        Self { client }
+    }
+}
+
+// Both calls may be repeated: the payment id makes it one payment.
+#[async_trait]
+impl Funds for RemoteWallet {
+    async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.charge(request).await }
+        });
+        payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+
+    async fn void(
+        &self,
+        account: &AccountId,
+        payment_id: PaymentId,
+    ) -> Result<Payment, RemoteError> {
+        let request = VoidPaymentRequest {
+            payment_id: payment_id.to_string(),
+            account_id: account.to_string(),
+        };
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.void_payment(request).await }
+        });
+        payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+}
+
+fn payment(answer: Result<Option<Payment>, Status>) -> Result<Payment, RemoteError> {
+    let payment = answer
+        .and_then(|payment| payment.ok_or_else(|| Status::internal("the answer has no payment")));
+    payment.map_err(|status| RemoteError { service: "wallet", status })
+}

@@ -15,8 +15,11 @@ pub mod quotes;
 pub mod requests;
 pub mod values;
 
-use platform::database::{Database, MaybeTransient, is_transient};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
+use platform::database::{Backend, Database, MaybeTransient, is_transient};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    QuerySelect as _, Select,
+};
 
 pub use self::migration::Migrator;
 
@@ -65,5 +68,26 @@ impl Store {
     /// Begins a transaction that writes; see [`Database::begin_write`].
     pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         Ok(self.database.begin_write().await?)
+    }
+
+    /// Begins a transaction whose queries all see one moment; see [`Database::begin_snapshot`].
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(self.database.begin_snapshot().await?)
+    }
+}
+
+/// Which database `connection` leads to.
+pub fn backend_of<C: ConnectionTrait>(connection: &C) -> Backend {
+    match connection.get_database_backend() {
+        DbBackend::Postgres => Backend::Postgres,
+        _ => Backend::Sqlite,
+    }
+}
+
+/// `query`, with its rows locked until the transaction ends; SQLite's one writer needs no locks.
+pub fn locked<C: ConnectionTrait, E: EntityTrait>(connection: &C, query: Select<E>) -> Select<E> {
+    match backend_of(connection) {
+        Backend::Postgres => query.lock_exclusive(),
+        Backend::Sqlite => query,
     }
 }

@@ -1,1 +1,161 @@
-//! What the catalog says, kept in memory.
+//! What the catalog says of products and account profiles, kept in memory by its version.
+
+mod read;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use chrono::{DateTime, Utc};
+use kernel::ids::ProductId;
+use proto::catalog::v1 as catalog;
+use rule_engine::{
+    lifecycle::in_force,
+    profile::{AccountProfile, ProductProfile},
+};
+
+use super::{Pricing, RemoteError};
+
+/// A kind of instance, as the catalog describes it.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// Its name, for people.
+    pub name: String,
+    /// The product line that it is shown under.
+    pub line: String,
+    /// The rules in force now.
+    pub profile: Arc<ProductProfile>,
+    /// The rules over time, each with the instant from which it holds, oldest first (L-5).
+    versions: Vec<(DateTime<Utc>, Arc<ProductProfile>)>,
+}
+
+impl Product {
+    /// The rules that were in force at `instant`: an expiry, say (L-5). Before the first ones these
+    /// hold.
+    #[must_use]
+    pub fn profile_at(&self, instant: DateTime<Utc>) -> &ProductProfile {
+        let versions = self.versions.iter().map(|(from, profile)| (*from, profile));
+        let oldest = || self.versions.first().map(|(_, profile)| profile);
+        in_force(versions, instant).or_else(oldest).unwrap_or(&self.profile)
+    }
+}
+
+/// Every product and account profile, as of one version of all catalogs.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    version: i64,
+    products: BTreeMap<ProductId, Product>,
+    accounts: BTreeMap<String, AccountProfile>,
+}
+
+impl Catalogue {
+    /// What the catalog's messages say.
+    ///
+    /// What this program cannot read is left out, and said in the log: a newer catalog may sell
+    /// products by rules that an older renewal service does not know.
+    #[must_use]
+    pub fn read(
+        version: i64,
+        products: Vec<catalog::Product>,
+        accounts: Vec<catalog::AccountProfile>,
+    ) -> Self {
+        let mut catalogue = Self { version, ..Self::default() };
+        for product in products {
+            let id = product.product_id.clone();
+            match read::product(product) {
+                Ok((id, product)) => {
+                    catalogue.products.insert(id, product);
+                }
+                Err(error) => tracing::error!(product.id = id, %error, "a product is unreadable"),
+            }
+        }
+        for profile in accounts {
+            let name = profile.profile.clone();
+            match read::account_profile(&profile) {
+                Ok(profile) => {
+                    catalogue.accounts.insert(name, profile);
+                }
+                Err(error) => tracing::error!(profile = name, %error, "a profile is unreadable"),
+            }
+        }
+        catalogue
+    }
+
+    /// The version of all catalogs.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The product with this id.
+    #[must_use]
+    pub fn product(&self, id: &ProductId) -> Option<&Product> {
+        self.products.get(id)
+    }
+
+    /// Every product, by id.
+    pub fn products(&self) -> impl Iterator<Item = (&ProductId, &Product)> {
+        self.products.iter()
+    }
+
+    /// The profile of the accounts that live under this name.
+    #[must_use]
+    pub fn account_profile(&self, name: &str) -> Option<&AccountProfile> {
+        self.accounts.get(name)
+    }
+}
+
+/// The catalogue, read when it is first needed and again when it has changed.
+#[derive(Debug)]
+pub struct Rules {
+    pricing: Arc<dyn Pricing>,
+    known: RwLock<Option<Arc<Catalogue>>>,
+}
+
+impl Rules {
+    /// What `pricing` says.
+    #[must_use]
+    pub fn new(pricing: Arc<dyn Pricing>) -> Self {
+        Self { pricing, known: RwLock::new(None) }
+    }
+
+    /// The catalogue as of now. Where the catalog does not answer, what is known of it holds on:
+    /// rules change seldom, and no money moves without a price.
+    pub async fn current(&self) -> Result<Arc<Catalogue>, RemoteError> {
+        let Some(known) = self.known() else { return self.refreshed().await };
+        let fresh = match self.pricing.version().await {
+            Ok(version) if version == known.version => return Ok(known),
+            Ok(_) => self.refreshed().await,
+            Err(error) => Err(error),
+        };
+        fresh.or_else(|error| if error.is_open() { Ok(known) } else { Err(error) })
+    }
+
+    /// The catalogue as it was read last: where a price is asked for anyway, its version tells
+    /// whether that was too long ago.
+    pub async fn last_known(&self) -> Result<Arc<Catalogue>, RemoteError> {
+        match self.known() {
+            Some(known) => Ok(known),
+            None => self.refreshed().await,
+        }
+    }
+
+    /// The catalogue, read anew.
+    pub async fn refreshed(&self) -> Result<Arc<Catalogue>, RemoteError> {
+        let read = Arc::new(self.pricing.catalogue().await?);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Of two that are read at once the newer one stays.
+        match &*known {
+            Some(other) if other.version > read.version => Ok(Arc::clone(other)),
+            _ => {
+                *known = Some(Arc::clone(&read));
+                Ok(read)
+            }
+        }
+    }
+
+    fn known(&self) -> Option<Arc<Catalogue>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,1 +1,144 @@
 //! The life of an order.
+
+use std::{fmt, str::FromStr};
+
+use chrono::TimeDelta;
+use kernel::ids::{OrderId, PaymentId};
+use rule_engine::reason::Reason;
+use sha2::{Digest as _, Sha256};
+
+/// Where an order is in its life (section 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It awaits its payment; its claim holds the instances.
+    PendingPayment,
+    /// The money is being taken; only the wallet knows whether it was.
+    Paying,
+    /// Paid, and the terms are appended; delivery is under way.
+    Paid,
+    /// Paid and delivered.
+    Completed,
+    /// The customer called it off.
+    Cancelled,
+    /// It was not paid in time, or no longer could be.
+    Expired,
+    /// An automatic order that could not be paid.
+    Failed,
+}
+
+/// A row's state is none that this program knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no state of an order")]
+pub struct UnknownState(String);
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::PendingPayment,
+        Self::Paying,
+        Self::Paid,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Failed,
+    ];
+
+    /// Its name in rows and in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PendingPayment => "PENDING_PAYMENT",
+            Self::Paying => "PAYING",
+            Self::Paid => "PAID",
+            Self::Completed => "COMPLETED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Whether the order holds its instances: the claim stands as long as this is so (O-2).
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::PendingPayment | Self::Paying)
+    }
+
+    /// Whether the terms of the order are appended: it was paid, whatever came after (O-1).
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Paid | Self::Completed)
+    }
+
+    /// Why an order in this state cannot be paid now; nothing if it can.
+    ///
+    /// `PAYING` is no refusal but a race, which the caller is told to repeat: [`NotNow::Busy`].
+    pub const fn check_payable(self) -> Result<(), NotNow> {
+        match self {
+            Self::PendingPayment => Ok(()),
+            Self::Paying => Err(NotNow::Busy),
+            Self::Paid | Self::Completed => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
+            Self::Cancelled | Self::Expired | Self::Failed => {
+                Err(NotNow::Never(Reason::OrderNotPayable))
+            }
+        }
+    }
+
+    /// Why an order in this state cannot be cancelled now; nothing if it can, or if it is already.
+    pub const fn check_cancellable(self) -> Result<(), NotNow> {
+        match self {
+            Self::PendingPayment | Self::Cancelled => Ok(()),
+            Self::Paying => Err(NotNow::Busy),
+            Self::Paid | Self::Completed => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
+            Self::Expired | Self::Failed => Err(NotNow::Never(Reason::OrderNotCancellable)),
+        }
+    }
+}
+
+/// Why something cannot be done with an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    /// Its payment is under way: try again.
+    Busy,
+    /// It is too late for it.
+    Never(Reason),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownState> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == name);
+        found.ok_or_else(|| UnknownState(name.to_owned()))
+    }
+}
+
+/// The id of the payment number `number` of an order: everyone who computes it, now or after a
+/// crash, comes to the same, so that the wallet takes the money once (O-4).
+#[must_use]
+pub fn payment_id(order: OrderId, number: i32) -> PaymentId {
+    let digest = Sha256::new()
+        .chain_update(b"perennial.payment")
+        .chain_update(order.0.as_bytes())
+        .chain_update(number.to_be_bytes())
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    PaymentId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// How long to wait before a step is repeated that has been tried `attempts` times: 1 s, doubling,
+/// 5 minutes at the most.
+#[must_use]
+pub fn backoff(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts).unwrap_or(0).min(9);
+    TimeDelta::seconds(i64::from(1_u32 << doublings).min(300))
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_accounts_instances_orders::Migration)]
+        vec![
+            Box::new(m20261122_000001_accounts_instances_orders::Migration),
+            Box::new(outbox::OutboxTable),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -1,1 +1,246 @@
 //! Orders: insert, lock, change their state, list.
+
+pub mod list;
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use kernel::{
+    Money,
+    ids::{AccountId, OrderId, PaymentId, RequestId},
+};
+use prost::Message;
+use proto::{
+    renewal::{internal::v1::OrderSnapshot, v1::Refusal},
+    wallet::v1::{Payment, VoucherChoice},
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Statement,
+};
+
+use super::{StoreError, backend_of, entity::order, values};
+use crate::domain::order::State;
+
+/// An order as it stands in its row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its id.
+    pub id: OrderId,
+    /// Grows by one with each change of the row.
+    pub version: i64,
+    /// Where it is in its life.
+    pub state: State,
+    /// What is to be paid. Frozen.
+    pub payable: Money,
+    /// What it renews, and what it was priced with (O-7).
+    pub snapshot: OrderSnapshot,
+    /// Which vouchers may pay the payment under way or done: what the payer chose, or what the
+    /// profile said at the payment instant.
+    pub vouchers: Option<VoucherChoice>,
+    /// The payment under way or done.
+    pub payment_id: Option<PaymentId>,
+    /// How many payments were begun.
+    pub pay_number: i32,
+    /// The request of the payment under way.
+    pub pay_request: Option<RequestId>,
+    /// The payment instant of the payment under way or done (O-8).
+    pub payment_time: Option<DateTime<Utc>>,
+    /// How the last payment ended.
+    pub payment: Option<Payment>,
+    /// Why it ended without being paid.
+    pub ended_why: Option<Refusal>,
+    /// When it was made.
+    pub create_time: DateTime<Utc>,
+    /// The first instant at which it can no longer be paid.
+    pub expire_time: DateTime<Utc>,
+    /// When `Advance` is to look at it; none: never again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// How often `Advance` has taken it since its state last changed.
+    pub attempts: i32,
+}
+
+impl Order {
+    /// Whether it awaited its payment for too long at `now`.
+    #[must_use]
+    pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
+        self.state == State::PendingPayment && now >= self.expire_time
+    }
+
+    /// The instances on it, in its order.
+    pub fn instances(&self) -> impl Iterator<Item = &str> {
+        let items = self.snapshot.items.iter().filter_map(|item| item.item.as_ref());
+        items.map(|item| item.instance_id.as_str())
+    }
+}
+
+/// The order, if the account has it.
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    account: &AccountId,
+    id: OrderId,
+) -> Result<Option<Order>, StoreError> {
+    let row = order::Entity::find_by_id((account.to_string(), id.0)).one(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The order, if the account has it; it stays as it is until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(
+    transaction: &C,
+    account: &AccountId,
+    id: OrderId,
+) -> Result<Option<Order>, StoreError> {
+    let query = order::Entity::find_by_id((account.to_string(), id.0));
+    super::locked(transaction, query).one(transaction).await?.as_ref().map(read).transpose()
+}
+
+/// The orders with these ids, whosever they are; they stay as they are until the transaction ends.
+/// No ids are no statement.
+pub async fn lock_many<C: ConnectionTrait>(
+    transaction: &C,
+    ids: &[OrderId],
+) -> Result<Vec<Order>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = order::Entity::find()
+        .filter(order::Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .order_by_asc(order::Column::AccountId)
+        .order_by_asc(order::Column::Id);
+    let rows = super::locked(transaction, query).all(transaction).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Adds a new order: one statement.
+pub async fn insert<C: ConnectionTrait>(transaction: &C, order: &Order) -> Result<(), StoreError> {
+    let row = row(order).into_active_model();
+    order::Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Saves a changed order, whose version is the one that it was loaded at, and tells whether it did:
+/// not if somebody else has changed it meanwhile. One statement, which also locks the row.
+pub async fn save<C: ConnectionTrait>(
+    transaction: &C,
+    order: &mut Order,
+) -> Result<bool, StoreError> {
+    let loaded = order.version;
+    order.version += 1;
+    let mut row = row(order).into_active_model().reset_all();
+    // The key, and what is frozen, stay.
+    for column in [
+        order::Column::AccountId,
+        order::Column::Id,
+        order::Column::Payable,
+        order::Column::Currency,
+        order::Column::CreateTime,
+        order::Column::ExpireTime,
+    ] {
+        row.not_set(column);
+    }
+    let saved = order::Entity::update_many()
+        .set(row)
+        .filter(order::Column::AccountId.eq(order.account.as_str()))
+        .filter(order::Column::Id.eq(order.id.0))
+        .filter(order::Column::Version.eq(loaded))
+        .exec(transaction)
+        .await?;
+    Ok(saved.rows_affected == 1)
+}
+
+const TAKE_DUE_SQLITE: &str = "\
+UPDATE orders SET attempts = attempts + 1, version = version + 1,
+  next_attempt_at = ?1 + 1000000 * min(300, 1 << min(attempts, 9))
+WHERE (account_id, id) IN (
+  SELECT account_id, id FROM orders WHERE next_attempt_at <= ?1
+  ORDER BY next_attempt_at LIMIT ?2)
+RETURNING *";
+
+const TAKE_DUE_POSTGRES: &str = "\
+UPDATE orders SET attempts = attempts + 1, version = version + 1,
+  next_attempt_at = $1 + 1000000::bigint * least(300, 1 << least(attempts, 9))
+WHERE (account_id, id) IN (
+  SELECT account_id, id FROM orders WHERE next_attempt_at <= $1
+  ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING *";
+
+/// Takes at most `limit` orders whose next step is due at `now`: nobody else takes them before their
+/// next attempt, 1 s to 5 min later ([`backoff`](crate::domain::order::backoff)). One statement.
+pub async fn take_due<C: ConnectionTrait>(
+    connection: &C,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
+    let backend = backend_of(connection);
+    let text = backend.pick(TAKE_DUE_SQLITE, TAKE_DUE_POSTGRES);
+    let values = [values::micros(now).into(), i64::from(limit).into()];
+    let statement = Statement::from_sql_and_values(backend.dialect(), text, values);
+    let rows = order::Model::find_by_statement(statement).all(connection).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The message that `bytes` hold.
+pub fn decode<M: Message + Default>(
+    bytes: &[u8],
+    what: &str,
+    id: impl fmt::Display,
+) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|error| StoreError::Unreadable(format!("{what} {id} ({error})")))
+}
+
+fn row(order: &Order) -> order::Model {
+    order::Model {
+        account_id: order.account.to_string(),
+        id: order.id.0,
+        version: order.version,
+        state: order.state.name().to_owned(),
+        payable: order.payable.minor(),
+        currency: order.payable.currency().code().to_owned(),
+        snapshot: order.snapshot.encode_to_vec(),
+        vouchers: order.vouchers.as_ref().map(Message::encode_to_vec),
+        payment_id: order.payment_id.map(|id| id.0),
+        pay_number: order.pay_number,
+        pay_request: order.pay_request.map(|id| id.0),
+        payment_time: order.payment_time.map(values::micros),
+        payment: order.payment.as_ref().map(Message::encode_to_vec),
+        ended_why: order.ended_why.as_ref().map(Message::encode_to_vec),
+        create_time: values::micros(order.create_time),
+        expire_time: values::micros(order.expire_time),
+        next_attempt_at: order.next_attempt_at.map(values::micros),
+        attempts: order.attempts,
+    }
+}
+
+fn read(row: &order::Model) -> Result<Order, StoreError> {
+    let id = OrderId(row.id);
+    let unreadable = |what: &str| StoreError::Unreadable(format!("the {what} of order {id}"));
+    let currency = row.currency.parse().map_err(|_| unreadable("currency"))?;
+    Ok(Order {
+        account: row.account_id.parse().map_err(|_| unreadable("account"))?,
+        id,
+        version: row.version,
+        state: row.state.parse().map_err(|_| unreadable("state"))?,
+        payable: Money::new(row.payable, currency),
+        snapshot: decode(&row.snapshot, "the snapshot of order", id)?,
+        vouchers: message(row.vouchers.as_deref(), id)?,
+        payment_id: row.payment_id.map(PaymentId),
+        pay_number: row.pay_number,
+        pay_request: row.pay_request.map(RequestId),
+        payment_time: row.payment_time.map(values::instant).transpose()?,
+        payment: message(row.payment.as_deref(), id)?,
+        ended_why: message(row.ended_why.as_deref(), id)?,
+        create_time: values::instant(row.create_time)?,
+        expire_time: values::instant(row.expire_time)?,
+        next_attempt_at: row.next_attempt_at.map(values::instant).transpose()?,
+        attempts: row.attempts,
+    })
+}
+
+fn message<M: Message + Default>(
+    bytes: Option<&[u8]>,
+    id: OrderId,
+) -> Result<Option<M>, StoreError> {
+    bytes.map(|bytes| decode(bytes, "a message of order", id)).transpose()
+}

@@ -22,12 +22,14 @@ pub struct Model {
     pub currency: String,
     /// What it renews and what it was priced with: an encoded `OrderSnapshot` (O-7).
     pub snapshot: Vec<u8>,
-    /// An encoded `PaymentChoice`; none: it was never to be paid yet.
-    pub payment_choice: Option<Vec<u8>>,
+    /// An encoded `VoucherChoice`: which vouchers may pay the payment under way or done.
+    pub vouchers: Option<Vec<u8>>,
     /// The payment that is under way or that paid it.
     pub payment_id: Option<Uuid>,
     /// How many payments were begun.
     pub pay_number: i32,
+    /// The request of the payment under way.
+    pub pay_request: Option<Uuid>,
     /// The payment instant of the payment under way or done (O-8).
     pub payment_time: Option<i64>,
     /// The wallet's encoded `Payment`, where it refused or paid.

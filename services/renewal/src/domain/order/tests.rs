@@ -1,0 +1,53 @@
+use uuid::Uuid;
+
+use super::*;
+
+#[test]
+fn states_are_stored_by_name() {
+    for state in State::ALL {
+        assert_eq!(state.name().parse(), Ok(state));
+    }
+    assert!("PAYED".parse::<State>().is_err());
+}
+
+// O-8, section 11: ORDER_NOT_PAYABLE, ORDER_ALREADY_PAID, ORDER_NOT_CANCELLABLE
+#[test]
+fn an_order_is_paid_or_cancelled_only_while_it_awaits_its_payment() {
+    use NotNow::{Busy, Never};
+    use Reason::{OrderAlreadyPaid, OrderNotCancellable, OrderNotPayable};
+    for (state, payable, cancellable) in [
+        (State::PendingPayment, Ok(()), Ok(())),
+        (State::Paying, Err(Busy), Err(Busy)),
+        (State::Paid, Err(Never(OrderAlreadyPaid)), Err(Never(OrderAlreadyPaid))),
+        (State::Completed, Err(Never(OrderAlreadyPaid)), Err(Never(OrderAlreadyPaid))),
+        (State::Cancelled, Err(Never(OrderNotPayable)), Ok(())),
+        (State::Expired, Err(Never(OrderNotPayable)), Err(Never(OrderNotCancellable))),
+        (State::Failed, Err(Never(OrderNotPayable)), Err(Never(OrderNotCancellable))),
+    ] {
+        assert_eq!((state.check_payable(), state.check_cancellable()), (payable, cancellable));
+    }
+}
+
+// O-2
+#[test]
+fn an_order_is_open_or_paid_or_neither_but_never_both() {
+    for state in State::ALL {
+        assert!(!(state.is_open() && state.is_paid()), "{state}");
+    }
+}
+
+// O-4
+#[test]
+fn each_payment_of_each_order_has_an_id_of_its_own_that_never_changes() {
+    let [first, second] = [1, 2].map(|id| OrderId(Uuid::from_u128(id)));
+    assert_eq!(payment_id(first, 1), payment_id(first, 1));
+    let ids = [payment_id(first, 1), payment_id(first, 2), payment_id(second, 1)];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+    assert_eq!(ids[0].to_string(), "6aeb90c7-efd4-8c01-8b67-8ecd691c9a14");
+}
+
+#[test]
+fn steps_are_repeated_after_a_second_and_then_ever_more_seldom() {
+    let seconds = [0, 1, 2, 8, 9, 30, i32::MAX, -1].map(|attempts| backoff(attempts).num_seconds());
+    assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300, 1]);
+}
