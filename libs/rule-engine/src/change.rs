@@ -65,3 +65,6 @@ pub fn starts_at_payment(
 ) -> bool {
     instance.billing_at(now) == Billing::Postpaid || (change.is_some() && instance.is_expired(now))
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,6 @@ pub(crate) fn not_found(id: &InstanceId) -> Refusal {
     let message = format!("There is no instance {id} in this account.");
     Refusal::new(Reason::InstanceNotFound, message).with("instance", id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,3 +250,6 @@ pub fn bound_to(id: &InstanceId, world: &World, now: DateTime<Utc>) -> Vec<Bound
     all.sort();
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -314,3 +314,6 @@ impl World {
         at_expiry.or_else(|| self.profile(instance).map(LifecycleRules::of))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,3 +37,6 @@ pub mod price;
 
 // Out of what: vouchers and cash.
 pub mod voucher;
+
+#[cfg(test)]
+mod fixtures;

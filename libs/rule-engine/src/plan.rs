@@ -254,3 +254,6 @@ impl Plan {
 pub fn plan(selection: &Selection, world: &World, now: DateTime<Utc>) -> Result<Plan, Refusal> {
     Ok(unit::plan_all(&Choice::of(selection, None, world, now)?))
 }
+
+#[cfg(test)]
+mod tests;

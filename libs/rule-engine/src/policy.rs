@@ -333,3 +333,6 @@ fn preset_cycle(group: &Group<'_>, world: &World) -> TermDuration {
     let month = cycles.iter().find(|cycle| **cycle == TermDuration::ONE_MONTH);
     month.or(cycles.first()).copied().unwrap_or(TermDuration::ONE_MONTH)
 }
+
+#[cfg(test)]
+mod tests;

@@ -312,3 +312,6 @@ pub fn check_zone(
         .with("zone", account.settings.zone)
         .with("currency", account.settings.currency))
 }
+
+#[cfg(test)]
+mod tests;

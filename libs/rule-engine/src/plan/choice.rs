@@ -47,6 +47,13 @@ pub enum Goal<'w> {
     NoParent,
 }
 
+impl Goal<'_> {
+    /// The goal where no parent comes before.
+    fn alone(self) -> Self {
+        if self == Self::Extent { self } else { Self::NoParent }
+    }
+}
+
 impl<'w> Choice<'w> {
     pub fn of(
         selection: &'w Selection,
@@ -58,16 +65,9 @@ impl<'w> Choice<'w> {
         let groups = Groups::of(world, now);
         let mut choice =
             Self { selection, world, now, units: Vec::new(), unknown: Vec::new(), scope };
-        for id in &selection.named {
-            choice.add(id, &groups, |_| Goal::Extent);
-        }
-        for ticked in &selection.ticked {
-            let to_parent = ticked.to_parent_expiry;
-            choice.add(&ticked.id, &groups, |instance| match &instance.binding {
-                _ if !to_parent => Goal::Extent,
-                Some(binding) => Goal::ParentExpiry(&binding.parent),
-                None => Goal::NoParent,
-            });
+        let ticked = selection.ticked.iter().map(|ticked| &ticked.id);
+        for id in selection.named.iter().chain(ticked) {
+            choice.add(id, &groups);
         }
         let total = choice.units.iter().map(|unit| unit.group.members().count()).sum();
         check::total_limit(total, world)?;
@@ -76,13 +76,8 @@ impl<'w> Choice<'w> {
     }
 
     /// Adds the group of `id`, unless it is there already.
-    fn add(
-        &mut self,
-        id: &'w InstanceId,
-        groups: &Groups<'w>,
-        goal: impl FnOnce(&'w Instance) -> Goal<'w>,
-    ) {
-        let Some((group, instance)) = groups.get(id).zip(self.world.instance(id)) else {
+    fn add(&mut self, id: &'w InstanceId, groups: &Groups<'w>) {
+        let Some(group) = groups.get(id) else {
             if self.in_scope(id) && !self.unknown.contains(&id) {
                 self.unknown.push(id);
             }
@@ -92,7 +87,19 @@ impl<'w> Choice<'w> {
         if known || !group.members().any(|member| self.in_scope(&member.instance.id)) {
             return;
         }
-        self.units.push(Unit { group: group.clone(), goal: goal(instance), follows: None });
+        let goal = self.goal_of(group.primary());
+        self.units.push(Unit { group: group.clone(), goal, follows: None });
+    }
+
+    /// Where the group of `primary` goes: that it goes to a parent's expiry is said of the primary.
+    fn goal_of(&self, primary: &'w Instance) -> Goal<'w> {
+        let mut ticked = self.selection.ticked.iter();
+        let to_parent = ticked.any(|ticked| ticked.id == primary.id && ticked.to_parent_expiry);
+        match &primary.binding {
+            _ if !to_parent || self.is_named(&primary.id) => Goal::Extent,
+            Some(binding) => Goal::ParentExpiry(&binding.parent),
+            None => Goal::NoParent,
+        }
     }
 
     /// Puts each unit that was ticked behind the one that it was ticked along with.
@@ -114,7 +121,11 @@ impl<'w> Choice<'w> {
         }
         // What was ticked along in a circle follows no one.
         for place in 0..self.units.len() {
-            self.visit(place, &mut order);
+            if !order.contains(&place) {
+                self.units[place].follows = None;
+                self.units[place].goal = self.units[place].goal.alone();
+                order.push(place);
+            }
         }
         let mut units: Vec<_> = std::mem::take(&mut self.units).into_iter().map(Some).collect();
         self.units = order.into_iter().filter_map(|place| units[place].take()).collect();
@@ -139,7 +150,7 @@ impl<'w> Choice<'w> {
             if let Goal::ParentExpiry(parent) = self.units[place].goal {
                 let mut before = self.units[..place].iter();
                 if !before.any(|unit| unit.group.contains(parent)) {
-                    self.units[place].goal = Goal::NoParent;
+                    self.units[place].goal = self.units[place].goal.alone();
                 }
             }
         }

@@ -6,6 +6,7 @@ use kernel::ids::{InstanceId, OrderId};
 
 use super::{Item, Plan, Selection, choice::Choice, unit};
 use crate::{
+    check,
     instance::{Billing, World},
     reason::{Reason, Refusal},
     term::Term,
@@ -51,7 +52,7 @@ pub fn replan(
     let selection = Selection { exempt_order: Some(order), ..selection.clone() };
     let scope = items.iter().map(|item| item.instance.clone()).collect();
     let plan = unit::plan_all(&Choice::of(&selection, Some(scope), world, paid_at)?);
-    let refusals = items.iter().filter_map(|item| no_longer_holds(item, &plan));
+    let refusals = items.iter().filter_map(|item| no_longer_holds(item, &plan, world));
     if let Some(first) = refusals.min_by_key(|refusal| refusal.reason) {
         return Err(first);
     }
@@ -66,12 +67,11 @@ pub fn replan(
 }
 
 /// Why the item of an order is not what it was, if it is not.
-fn no_longer_holds(item: &Item, plan: &Plan) -> Option<Refusal> {
+fn no_longer_holds(item: &Item, plan: &Plan, world: &World) -> Option<Refusal> {
     let id = &item.instance;
     let Some(now) = plan.item(id) else {
-        let gone = || Refusal::new(Reason::InstanceNotFound, format!("{id} is no longer known."));
         let because = plan.refusals_of(id).into_iter().min_by_key(|refusal| refusal.reason);
-        return Some(because.unwrap_or_else(gone));
+        return Some(because.unwrap_or_else(|| no_longer_there(id, world)));
     };
     if now.kind == item.kind {
         return None;
@@ -86,4 +86,13 @@ fn no_longer_holds(item: &Item, plan: &Plan) -> Option<Refusal> {
         Refusal::new(Reason::OrderNotPayable, message)
     };
     Some(refusal.with("instance", id))
+}
+
+/// Why an item is not even asked about: it is gone, or no longer comes along with what was named.
+fn no_longer_there(id: &InstanceId, world: &World) -> Refusal {
+    if world.instance(id).is_none() {
+        return check::not_found(id);
+    }
+    let message = format!("{id} no longer comes along with the others of the order.");
+    Refusal::new(Reason::GroupMustRenewTogether, message).with("instance", id)
 }

@@ -64,3 +64,6 @@ pub fn correct_expiry(
         Err(refusal.with("earliest_after", last.start.to_rfc3339()))
     }
 }
+
+#[cfg(test)]
+mod tests;
