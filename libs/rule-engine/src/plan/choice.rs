@@ -11,7 +11,7 @@ use crate::{
     check,
     configuration::Configuration,
     group::{Group, Groups, Member, Tie},
-    instance::{BindingKind, Instance, World},
+    instance::{Instance, World},
     reason::{Reason, Refusal},
 };
 
@@ -106,9 +106,7 @@ impl<'w> Choice<'w> {
     fn put_in_order(&mut self) {
         for place in 0..self.units.len() {
             let ticked = self.units[place].group.primary();
-            let binding = ticked.binding.as_ref();
-            let optional = binding.filter(|binding| binding.kind == BindingKind::Optional);
-            let along = optional.filter(|_| !self.selection.named.contains(&ticked.id));
+            let along = ticked.binding.as_ref().filter(|_| !self.is_named(&ticked.id));
             self.units[place].follows = along.and_then(|binding| {
                 self.units.iter().position(|unit| unit.group.contains(&binding.parent))
             });

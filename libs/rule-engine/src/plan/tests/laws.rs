@@ -82,7 +82,7 @@ fn scene() -> impl Strategy<Value = (World, Selection)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     // T-2, U-2, B-5: a plan never shortens.
     #[test]
