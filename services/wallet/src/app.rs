@@ -3,27 +3,30 @@
 mod charge;
 mod fund;
 mod look;
+mod queue;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use kernel::{
     Env,
-    ids::{AccountId, RequestId},
+    ids::{AccountId, PaymentId, RequestId},
 };
 use platform::{
     database::MaybeTransient,
     request::RequestDigest,
-    status::{ApiError, BUSY, INTERNAL},
+    status::{ApiError, BUSY, INTERNAL, Replayed},
 };
 use rule_engine::reason::{Reason, Refusal};
 use tonic::Code;
 
+use self::queue::Queue;
 pub use self::{
+    charge::Till,
     fund::Issue,
     look::{Preview, Previewed},
 };
 use crate::{
-    domain::WALLET_NOT_FOUND,
+    domain::{Charge, Payment, WALLET_NOT_FOUND},
     store::{Store, StoreError},
 };
 
@@ -32,11 +35,39 @@ use crate::{
 pub struct Wallets {
     store: Store,
     env: Env,
+    till: Till,
+    queue: Queue,
 }
 
 impl Wallets {
-    pub fn new(store: Store, env: Env) -> Self {
-        Self { store, env }
+    /// Starts the task that takes single payments; it ends with the last clone.
+    pub fn start(store: Store, env: Env) -> Self {
+        let till = Till::new(store.clone(), env.clone());
+        let queue = Queue::start(till.clone());
+        Self { store, env, till, queue }
+    }
+
+    /// Takes one payment, together with those that others ask for at the same time; see
+    /// [`Till::charge`].
+    pub async fn charge(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
+        self.queue.charge(charge).await
+    }
+
+    /// Takes many payments; see [`Till::charge`].
+    pub async fn charge_many(
+        &self,
+        charges: &[Charge],
+    ) -> Result<Vec<Replayed<Payment>>, WalletError> {
+        self.till.charge(charges).await
+    }
+
+    /// Calls a payment off; see [`Till::void`].
+    pub async fn void(
+        &self,
+        id: PaymentId,
+        account: &AccountId,
+    ) -> Result<Replayed<Payment>, WalletError> {
+        self.till.void(id, account).await
     }
 }
 
@@ -67,6 +98,12 @@ pub enum WalletError {
     LostRace,
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The transaction failed that took this payment together with others.
+    #[error(transparent)]
+    Together(Arc<Self>),
+    /// The transaction ended without an outcome, which is a bug; what it did is known by its ids.
+    #[error("the payment was left without an outcome")]
+    NoOutcome,
 }
 
 impl MaybeTransient for WalletError {
@@ -74,6 +111,7 @@ impl MaybeTransient for WalletError {
         match self {
             Self::LostRace => true,
             Self::Store(error) => error.is_transient(),
+            Self::Together(error) => error.is_transient(),
             _ => false,
         }
     }
@@ -87,7 +125,8 @@ impl ApiError for WalletError {
             Self::Reused(_) => Code::InvalidArgument,
             Self::LostRace => Code::Aborted,
             Self::Store(error) if error.is_transient() => Code::Aborted,
-            Self::Store(_) => Code::Internal,
+            Self::Store(_) | Self::NoOutcome => Code::Internal,
+            Self::Together(error) => error.code(),
         }
     }
 
@@ -99,7 +138,8 @@ impl ApiError for WalletError {
             Self::ClockSkew => Reason::ClockSkew.code(),
             Self::LostRace => BUSY,
             Self::Store(error) if error.is_transient() => BUSY,
-            Self::Store(_) => INTERNAL,
+            Self::Store(_) | Self::NoOutcome => INTERNAL,
+            Self::Together(error) => error.reason(),
         }
     }
 
@@ -108,7 +148,8 @@ impl ApiError for WalletError {
             Self::Refused(refusal) => Some(refusal.reason.rule()),
             Self::Reused(_) => Some(Reason::RequestIdReused.rule()),
             Self::ClockSkew => Some(Reason::ClockSkew.rule()),
-            Self::NotFound(_) | Self::LostRace | Self::Store(_) => None,
+            Self::Together(error) => error.rule(),
+            Self::NotFound(_) | Self::LostRace | Self::Store(_) | Self::NoOutcome => None,
         }
     }
 
@@ -118,6 +159,7 @@ impl ApiError for WalletError {
                 HashMap::from([("account_id".to_owned(), account.to_string())])
             }
             Self::Refused(refusal) => refusal.metadata.clone().into_iter().collect(),
+            Self::Together(error) => error.metadata(),
             _ => HashMap::new(),
         }
     }

@@ -22,7 +22,6 @@ use kernel::Env;
 use platform::database::{Database, DatabaseUrl, Durability};
 use tonic::service::RoutesBuilder;
 
-pub use self::store::Finding;
 use self::{
     app::Wallets,
     grpc::WalletGrpc,
@@ -38,7 +37,7 @@ pub struct Args {
     #[arg(
         long,
         env = "PERENNIAL_WALLET_DATABASE_URL",
-        default_value = "sqlite://wallet.db",
+        default_value = "sqlite://data/wallet.db",
         hide_env_values = true
     )]
     pub wallet_database_url: DatabaseUrl,
@@ -51,7 +50,7 @@ pub struct Args {
 pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
-    WalletGrpc::new(Wallets::new(Store::new(database), env)).add_to(routes);
+    WalletGrpc::new(Wallets::start(Store::new(database), env)).add_to(routes);
     Ok(())
 }
 
@@ -61,11 +60,14 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
     database.migrate::<Migrator>().await.context("could not migrate the wallet database")
 }
 
-/// What must always hold of the wallet and does not: balances against their entries, vouchers
-/// against what was issued, payments against their parts (W-2, V-4, V-5). Only reads.
-pub async fn audit(args: &Args) -> anyhow::Result<Vec<Finding>> {
+/// What must always hold of the wallet and does not, one sentence each: balances against their
+/// entries, vouchers against what was issued, payments against their parts (W-2, V-4, V-5). Only
+/// reads. Every service's audit is given the environment; nothing here depends on the time.
+pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
     let database = connect(args).await?;
-    Store::new(database).audit().await.context("could not audit the wallet database")
+    let findings = Store::new(database).audit().await;
+    let findings = findings.context("could not audit the wallet database")?;
+    Ok(findings.iter().map(ToString::to_string).collect())
 }
 
 async fn connect(args: &Args) -> anyhow::Result<Database> {

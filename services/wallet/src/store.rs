@@ -21,16 +21,15 @@ use sea_orm::{
     QuerySelect as _, Select, Statement,
 };
 
-pub use self::{
-    audit::Finding,
-    migration::Migrator,
-    rows::corrupt,
-    unit::{Known, Unit, VouchersWanted},
-};
 use self::{
     bulk::Column,
     entity::{entry, payment, voucher, wallet},
     rows::micros,
+};
+pub use self::{
+    migration::Migrator,
+    rows::corrupt,
+    unit::{Known, Unit, VouchersWanted},
 };
 use crate::domain::{Entry, Funds, Payment, Voucher, Wallet};
 

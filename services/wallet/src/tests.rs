@@ -23,7 +23,7 @@ use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use crate::{
-    app::{Issue, Once, WalletError, Wallets},
+    app::{Issue, Once, Till, WalletError, Wallets},
     domain::{Bill, Charge, Grant, Outcome, Payment},
     store::{Migrator, Store},
 };
@@ -132,8 +132,13 @@ impl World {
         let clock = ManualClock::at(noon());
         let env = Env::with_clock(Arc::clone(&clock) as _);
         let store = Store::new(database.clone());
-        let wallets = Wallets::new(store.clone(), env.clone());
+        let wallets = Wallets::start(store.clone(), env.clone());
         Self { wallets, store, database, clock, env, _folder: folder }
+    }
+
+    /// What takes payments, without the queue before it.
+    pub fn till(&self) -> Till {
+        Till::new(self.store.clone(), self.env.clone())
     }
 
     /// Opens a wallet with so much cash.
@@ -164,7 +169,7 @@ impl World {
     }
 
     pub async fn charge(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
-        self.wallets.charge_one(charge).await
+        self.wallets.charge(charge).await
     }
 
     pub async fn cash(&self, account: &AccountId) -> i64 {

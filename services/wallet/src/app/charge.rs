@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use kernel::ids::{AccountId, PaymentId};
+use kernel::{
+    Env,
+    ids::{AccountId, PaymentId},
+};
 use platform::{
     database::retry,
     fault::{Fault, point},
@@ -14,13 +17,24 @@ use platform::{
 };
 use rule_engine::voucher::VoucherChoice;
 
-use super::{WalletError, Wallets};
+use super::WalletError;
 use crate::{
     domain::{Charge, Outcome, Payment, PaymentRefusal, Purse, skewed},
-    store::{Known, Unit, VouchersWanted},
+    store::{Known, Store, Unit, VouchersWanted},
 };
 
-impl Wallets {
+/// Takes payments and calls them off.
+#[derive(Debug, Clone)]
+pub struct Till {
+    store: Store,
+    env: Env,
+}
+
+impl Till {
+    pub fn new(store: Store, env: Env) -> Self {
+        Self { store, env }
+    }
+
     /// Takes payments in their order, each the whole of it or nothing (A-3, A-5, V-3), all in one
     /// transaction. The outcomes stand in the order of the charges; one that is stored already is
     /// answered as it was stored (O-3).
@@ -64,14 +78,8 @@ impl Wallets {
         Ok(outcomes)
     }
 
-    /// Takes one payment; see [`Wallets::charge`].
-    pub async fn charge_one(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
-        let outcome = self.charge(&[charge]).await?.pop();
-        Ok(outcome.expect("there is one outcome for one charge"))
-    }
-
     /// Calls a payment off: one that is not known is stored as voided, so that a late charge takes
-    /// nothing; one that ended keeps its end.
+    /// nothing; one that ended keeps its end. Another account's is as good as reused (O-3).
     pub async fn void(
         &self,
         id: PaymentId,
@@ -88,7 +96,12 @@ impl Wallets {
                 return Ok(Replayed::First(voided));
             }
             let stored = unit.payments(&[id]).await?.remove(&id);
-            stored.map(|known| Replayed::Again(known.payment)).ok_or(WalletError::LostRace)
+            let Known { payment, .. } = stored.ok_or(WalletError::LostRace)?;
+            if payment.account == *account {
+                Ok(Replayed::Again(payment))
+            } else {
+                Err(WalletError::Reused(format!("payment id {id}")))
+            }
         })
         .await
     }

@@ -112,6 +112,11 @@ async fn a_payment_voided_before_it_is_known_is_never_taken() {
 
         let late = world.charge(charge(1, 60)).await.unwrap();
         assert_eq!(outcome(&late), "VOIDED");
+        let mut foreign = charge(1, 60);
+        foreign.account = other();
+        assert_eq!(world.charge(foreign).await.unwrap_err().reason(), "REQUEST_ID_REUSED");
+        let error = world.wallets.void(payment, &other()).await.unwrap_err();
+        assert_eq!(error.reason(), "REQUEST_ID_REUSED");
         assert_eq!(world.cash(&acme()).await, 100);
         world.assert_sound().await;
     })
@@ -256,7 +261,7 @@ async fn many_charges_are_taken_in_their_order_each_whole_or_not_at_all() {
         let charges =
             [charge(1, 60), of_other(2, 10), charge(3, 91), charge(4, 90), of_other(5, 1)];
 
-        let payments = world.wallets.charge(&charges).await.unwrap();
+        let payments = world.wallets.charge_many(&charges).await.unwrap();
         let short = "INSUFFICIENT_FUNDS";
         assert_eq!(ends(&payments), ["SUCCEEDED", "SUCCEEDED", short, "SUCCEEDED", short]);
         assert_eq!(world.remaining(&vouchers).await, [0]);
@@ -265,7 +270,7 @@ async fn many_charges_are_taken_in_their_order_each_whole_or_not_at_all() {
         // A repeat with one more: the known are answered, the new one is taken.
         world.wallets.deposit(world.once(0), &acme(), cny(7), "").await.unwrap();
         let more: Vec<_> = charges.into_iter().chain([charge(6, 7)]).collect();
-        let again = world.wallets.charge(&more).await.unwrap();
+        let again = world.wallets.charge_many(&more).await.unwrap();
         assert_eq!(ends(&again)[..5], ends(&payments)[..]);
         assert_eq!(
             again.iter().map(is_repeat).collect::<Vec<_>>(),
@@ -283,7 +288,7 @@ async fn many_charges_with_one_reused_id_take_nothing() {
     on_each_database(async |world| {
         world.with_cash(&acme(), 100).await;
         world.charge(charge(1, 10)).await.unwrap();
-        let error = world.wallets.charge(&[charge(2, 10), charge(1, 11)]).await.unwrap_err();
+        let error = world.wallets.charge_many(&[charge(2, 10), charge(1, 11)]).await.unwrap_err();
         assert_eq!(error.reason(), "REQUEST_ID_REUSED");
         assert_eq!(world.cash(&acme()).await, 90);
         assert!(world.wallets.payments(&[PaymentId(id(2))]).await.unwrap().is_empty());
@@ -395,7 +400,7 @@ async fn funds_are_cash_and_the_vouchers_that_are_valid_now() {
 /// The number of statements of one write transaction.
 async fn statements(world: &World, charges: &[crate::domain::Charge]) -> u64 {
     let before = world.database.usage();
-    world.wallets.charge(charges).await.unwrap();
+    world.wallets.charge_many(charges).await.unwrap();
     let usage = world.database.usage() - before;
     assert_eq!(usage.transactions, 1);
     usage.statements

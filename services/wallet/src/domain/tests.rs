@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use kernel::Currency::{Cny, Usd};
+use proptest::prelude::*;
 use rule_engine::{reason::Reason, voucher as engine};
 
 use super::*;
@@ -140,5 +143,83 @@ fn the_names_of_ledger_accounts_read_back() {
     }
     for unknown in ["", "cash:", "voucher:", "voucher:7", "gold"] {
         assert!(unknown.parse::<LedgerAccount>().is_err(), "{unknown}");
+    }
+}
+
+/// Something that happens to a purse.
+#[derive(Debug, Clone)]
+enum Step {
+    Deposit(i64),
+    Issue { face: i64, single_use: bool },
+    Charge(i64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1i64..50).prop_map(Step::Deposit),
+        (1i64..50, any::<bool>()).prop_map(|(face, single_use)| Step::Issue { face, single_use }),
+        (0i64..60).prop_map(Step::Charge),
+    ]
+}
+
+/// What the entries say each ledger account has.
+fn sums(entries: &[Entry]) -> BTreeMap<String, i64> {
+    let mut sums = BTreeMap::new();
+    for entry in entries {
+        *sums.entry(entry.debit.to_string()).or_default() -= entry.amount.minor();
+        *sums.entry(entry.credit.to_string()).or_default() += entry.amount.minor();
+    }
+    sums
+}
+
+proptest! {
+    /// W-2, V-3: whatever happens, balances are the sums of their entries and none is negative; a
+    /// refusal leaves everything as it was.
+    #[test]
+    fn the_books_balance_after_every_step(steps in prop::collection::vec(any_step(), 1..20)) {
+        let (mut purse, mut entries) = (purse(0, &[]), Vec::new());
+        let mut vouchers: Vec<engine::Voucher> = Vec::new();
+        for (number, step) in (1..).zip(steps) {
+            // What a transaction would load, and the next one after it.
+            let mut loaded = Purse::new(purse.wallet().clone(), vouchers.clone(), noon());
+            match step {
+                Step::Deposit(minor) => {
+                    loaded.deposit(cny(minor), String::new()).unwrap();
+                }
+                Step::Issue { face, single_use } => {
+                    let grant = grant(face, 30, |terms| terms.single_use = single_use);
+                    loaded.issue(kernel::ids::VoucherId(id(number)), grant).unwrap();
+                }
+                Step::Charge(minor) => {
+                    let outcome = loaded.charge(&charge(number, minor));
+                    if matches!(outcome, Outcome::Refused(_)) {
+                        prop_assert_eq!(loaded.change(), &super::purse::Change::default());
+                        prop_assert_eq!(loaded.wallet(), purse.wallet());
+                    }
+                }
+            }
+            for (id, spent) in &loaded.change().spent {
+                let voucher = vouchers.iter_mut().find(|voucher| voucher.id == *id).unwrap();
+                voucher.remaining -= spent.captured + spent.forfeited;
+            }
+            vouchers.extend(loaded.change().vouchers.iter().map(|issued| engine::Voucher {
+                id: issued.id,
+                remaining: issued.remaining,
+                terms: issued.terms.clone(),
+            }));
+            entries.extend(loaded.change().entries.clone());
+            purse = loaded;
+
+            let sums = sums(&entries);
+            prop_assert_eq!(sums.values().sum::<i64>(), 0);
+            prop_assert_eq!(sums.get("cash").copied().unwrap_or_default(), purse.wallet().cash);
+            prop_assert!(purse.wallet().cash >= 0);
+            prop_assert_eq!(i64::try_from(entries.len()), Ok(purse.wallet().entries));
+            for voucher in &vouchers {
+                let booked = sums[&LedgerAccount::Voucher(voucher.id).to_string()];
+                prop_assert_eq!(booked, voucher.remaining);
+                prop_assert!(voucher.remaining >= 0);
+            }
+        }
     }
 }

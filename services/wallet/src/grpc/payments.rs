@@ -26,7 +26,7 @@ impl PaymentService for WalletGrpc {
         let Some(charge) = charge.filter(|_| bad.is_empty()) else {
             return Err(bad.into_status());
         };
-        let payment = self.wallets.charge_one(charge).await?;
+        let payment = self.wallets.charge(charge).await?;
         let response = payment.map(|it| pb::ChargeResponse { payment: Some(it.into()) });
         Ok(response.into_response())
     }
@@ -37,7 +37,7 @@ impl PaymentService for WalletGrpc {
         request: Request<pb::ChargeManyRequest>,
     ) -> Result<Response<pb::ChargeManyResponse>, Status> {
         let charges = charges(request.into_inner())?;
-        let payments = self.wallets.charge(&charges).await?;
+        let payments = self.wallets.charge_many(&charges).await?;
         Ok(many(payments).into_response())
     }
 

@@ -21,7 +21,7 @@ async fn succeeded(world: &World, charges: impl Iterator<Item = crate::domain::C
     let wallets = Arc::new(world.wallets.clone());
     let calls = charges.map(|charge| {
         let wallets = Arc::clone(&wallets);
-        async move { wallets.charge_one(charge).await.unwrap() }
+        async move { wallets.charge(charge).await.unwrap() }
     });
     let payments = at_once(calls).await;
     payments.iter().filter(|payment| outcome(payment) == "SUCCEEDED").count()
@@ -65,7 +65,7 @@ async fn sixteen_calls_with_one_payment_id_take_once_and_agree() {
         let wallets = world.wallets.clone();
         let calls = (0..16).map(|_| {
             let wallets = wallets.clone();
-            async move { wallets.charge_one(charge(1, 30)).await.unwrap() }
+            async move { wallets.charge(charge(1, 30)).await.unwrap() }
         });
         let payments = at_once(calls).await;
         let first = payments.iter().filter(|it| matches!(it, Replayed::First(_))).count();
@@ -86,7 +86,7 @@ async fn a_void_and_a_charge_at_once_agree_on_one_end() {
         for number in 1..=8 {
             let wallets = world.wallets.clone();
             let charge = charge(number, 1);
-            let charged = tokio::spawn(async move { wallets.charge_one(charge).await.unwrap() });
+            let charged = tokio::spawn(async move { wallets.charge(charge).await.unwrap() });
             let voided = world.wallets.void(PaymentId(id(number)), &acme()).await.unwrap();
             assert_eq!(outcome(&charged.await.unwrap()), outcome(&voided));
         }
@@ -129,7 +129,7 @@ async fn pages_over_the_same_accounts_in_other_orders_all_end() {
             for charge in charges.iter_mut().skip(usize::from(page % 2 == 0)).step_by(2) {
                 charge.account = other();
             }
-            async move { wallets.charge(&charges).await.unwrap() }
+            async move { wallets.charge_many(&charges).await.unwrap() }
         });
         let pages = at_once(calls).await;
         assert!(pages.iter().flatten().all(|payment| outcome(payment) == "SUCCEEDED"));
