@@ -6,15 +6,19 @@ pub mod bill;
 pub mod cancel;
 pub mod correction;
 pub mod create;
+pub mod error;
 pub mod events;
 pub mod failure;
 pub mod instances;
+pub mod listing;
 pub mod pay;
 pub mod policies;
 pub mod preview;
 pub mod registration;
 pub mod rules;
 pub mod settle;
+pub mod view;
+pub mod world;
 
 use std::fmt;
 

@@ -6,3 +6,4 @@ pub mod events;
 pub mod instances;
 pub mod orders;
 pub mod sweep;
+pub mod wire;

@@ -3,7 +3,7 @@
 mod read;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -28,9 +28,42 @@ pub struct Product {
     pub profile: Arc<ProductProfile>,
     /// The rules over time, each with the instant from which it holds, oldest first (L-5).
     versions: Vec<(DateTime<Utc>, Arc<ProductProfile>)>,
+    /// Settings of a configuration that decide on its price (M-1).
+    priced: BTreeSet<String>,
+}
+
+/// Rules, and when they are in force.
+#[derive(Debug, Clone, Copy)]
+pub struct InForce<'p> {
+    /// From this instant on; none: since ever.
+    pub from: Option<DateTime<Utc>>,
+    /// Until this instant, which is not in it; none: for ever.
+    pub until: Option<DateTime<Utc>>,
+    /// The rules.
+    pub profile: &'p ProductProfile,
 }
 
 impl Product {
+    /// Whether this setting of a configuration decides on its price (M-1).
+    #[must_use]
+    pub fn is_priced(&self, setting: &str) -> bool {
+        self.priced.contains(setting)
+    }
+
+    /// The rules over time, oldest first (L-5).
+    #[must_use]
+    pub fn in_force(&self) -> Vec<InForce<'_>> {
+        if self.versions.is_empty() {
+            return vec![InForce { from: None, until: None, profile: &self.profile }];
+        }
+        let versions = self.versions.iter().enumerate().map(|(number, (from, profile))| InForce {
+            from: (number > 0).then_some(*from),
+            until: self.versions.get(number + 1).map(|(next, _)| *next),
+            profile,
+        });
+        versions.collect()
+    }
+
     /// The rules that were in force at `instant`: an expiry, say (L-5). Before the first ones these
     /// hold.
     #[must_use]

@@ -1,0 +1,230 @@
+//! What a page of registrations does, decided as a whole.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use kernel::ids::{AccountId, InstanceId, OrderId};
+use rule_engine::{
+    instance::Instance,
+    profile::Boundary,
+    reason::{Reason, Refusal},
+    registration::{Registration, Repeated, group_mismatches, register, repeat},
+};
+
+use super::Outcome;
+use crate::{
+    app::{error::RowRefusal, rules::Catalogue},
+    store::{accounts::KnownAccount, instances::Loaded},
+};
+
+/// What is known before the page.
+#[derive(Debug)]
+pub struct Known {
+    /// The accounts that its rows name.
+    pub accounts: BTreeMap<AccountId, KnownAccount>,
+    /// Which account each id of its rows is of.
+    pub owners: HashMap<String, String>,
+    /// The instances of its rows, their parents, and the groups of both.
+    pub instances: Vec<Loaded>,
+}
+
+/// What the page does.
+#[derive(Debug)]
+pub struct Page {
+    /// One for each row.
+    pub results: Vec<Result<Outcome, RowRefusal>>,
+    /// New instances.
+    pub created: Vec<Instance>,
+    /// Changed instances, at the versions that they were loaded at.
+    pub updated: Vec<Loaded>,
+    /// Unpaid orders that stand in the way and are to be cancelled first; then nothing else counts.
+    pub cancels: BTreeSet<OrderId>,
+    /// Instances of which only the console's version changes.
+    silent: BTreeSet<InstanceId>,
+}
+
+/// What a row comes to.
+enum Decision {
+    Create(Box<Instance>),
+    Update { instance: Box<Instance>, cancels: Option<OrderId> },
+    Nothing,
+}
+
+impl Page {
+    /// Decides on `rows`: each by itself, then groups as a whole (B-4).
+    pub fn decide(rows: &[Registration], known: &Known, catalogue: &Catalogue) -> Self {
+        let before: BTreeMap<_, _> =
+            known.instances.iter().map(|one| (&one.instance.id, one)).collect();
+        let mut named = HashMap::new();
+        for row in rows {
+            *named.entry(&row.id).or_insert(0) += 1;
+        }
+        let decisions = rows.iter().map(|row| match named[&row.id] {
+            1 => decide(row, known, before.get(&row.id).copied(), catalogue),
+            _ => Err(named_twice(row)),
+        });
+        let decisions = decisions.collect();
+        let decisions = refuse_orphans(decisions, &before);
+        let decisions = refuse_mismatches(decisions, &before);
+        Self::of(decisions, rows, &before)
+    }
+
+    fn of(
+        decisions: Vec<Result<Decision, RowRefusal>>,
+        rows: &[Registration],
+        before: &BTreeMap<&InstanceId, &Loaded>,
+    ) -> Self {
+        let mut page = Self {
+            results: Vec::with_capacity(rows.len()),
+            created: Vec::new(),
+            updated: Vec::new(),
+            cancels: BTreeSet::new(),
+            silent: BTreeSet::new(),
+        };
+        for (decision, row) in decisions.into_iter().zip(rows) {
+            let result = match decision {
+                Err(refusal) => Err(refusal),
+                Ok(Decision::Nothing) => Ok(Outcome::Unchanged),
+                Ok(Decision::Create(instance)) => {
+                    page.created.push(*instance);
+                    Ok(Outcome::Created)
+                }
+                Ok(Decision::Update { instance, cancels }) => {
+                    page.cancels.extend(cancels);
+                    Ok(page.update(*instance, before.get(&row.id).copied()))
+                }
+            };
+            page.results.push(result);
+        }
+        page
+    }
+
+    fn update(&mut self, instance: Instance, before: Option<&Loaded>) -> Outcome {
+        let Some(before) = before else { return Outcome::Unchanged };
+        let source_version = before.instance.source_version;
+        if instance == before.instance {
+            return Outcome::Unchanged;
+        }
+        let silent = Instance { source_version, ..instance.clone() } == before.instance;
+        if silent {
+            self.silent.insert(instance.id.clone());
+        }
+        self.updated.push(Loaded { instance, version: before.version });
+        if silent { Outcome::Unchanged } else { Outcome::Updated }
+    }
+
+    /// Whether the change of an updated instance is worth an event.
+    pub fn tells(&self, updated: &Loaded) -> bool {
+        !self.silent.contains(&updated.instance.id)
+    }
+}
+
+/// `DUPLICATE_INSTANCE`: which of the rows would hold?
+fn named_twice(row: &Registration) -> RowRefusal {
+    let message = format!("{} is named by more than one row.", row.id);
+    Refusal::new(Reason::DuplicateInstance, message).with("instance", &row.id).into()
+}
+
+fn decide(
+    row: &Registration,
+    known: &Known,
+    before: Option<&Loaded>,
+    catalogue: &Catalogue,
+) -> Result<Decision, RowRefusal> {
+    let account = known
+        .accounts
+        .get(&row.account)
+        .ok_or_else(|| RowRefusal::account_not_found(&row.account))?;
+    if known.owners.get(row.id.as_str()).is_some_and(|owner| owner != row.account.as_str()) {
+        // Nothing may tell whose it is, nor what it is.
+        let message = format!("The id {} is taken.", row.id);
+        return Err(Refusal::new(Reason::InstanceIdTaken, message).into());
+    }
+    let Some(before) = before else {
+        let product = catalogue.product(&row.product);
+        let product = product.ok_or_else(|| RowRefusal::product_not_found(&row.product))?;
+        let boundary: Boundary = product.profile.boundary;
+        let registered = register(row.clone(), boundary, account.settings.zone)?;
+        return Ok(Decision::Create(Box::new(registered.instance)));
+    };
+    let product = catalogue.product(&before.instance.product);
+    let priced = |setting: &str| product.is_some_and(|product| product.is_priced(setting));
+    match repeat(row.clone(), &before.instance, priced) {
+        Ok(Repeated::Unchanged) => Ok(Decision::Nothing),
+        Ok(Repeated::Updated { instance, cancels }) => Ok(Decision::Update { instance, cancels }),
+        Err(refusals) => match RowRefusal::weightiest(refusals) {
+            Some(refusal) => Err(refusal),
+            None => Ok(Decision::Nothing),
+        },
+    }
+}
+
+/// The instance that a decision leaves behind.
+fn after(decision: &Result<Decision, RowRefusal>) -> Option<&Instance> {
+    match decision {
+        Ok(Decision::Create(instance) | Decision::Update { instance, .. }) => Some(instance),
+        _ => None,
+    }
+}
+
+/// Refuses rows that are bound to what is neither known nor made by the page: `INSTANCE_NOT_FOUND`.
+/// A parent may stand in any row, and refusing it refuses its children too.
+fn refuse_orphans(
+    mut decisions: Vec<Result<Decision, RowRefusal>>,
+    before: &BTreeMap<&InstanceId, &Loaded>,
+) -> Vec<Result<Decision, RowRefusal>> {
+    loop {
+        let there: BTreeMap<_, _> = before
+            .iter()
+            .map(|(id, loaded)| ((*id).clone(), loaded.instance.account.clone()))
+            .chain(
+                decisions
+                    .iter()
+                    .filter_map(after)
+                    .map(|instance| (instance.id.clone(), instance.account.clone())),
+            )
+            .collect();
+        let mut settled = true;
+        for decision in &mut decisions {
+            let Some(instance) = after(decision) else { continue };
+            let Some(binding) = &instance.binding else { continue };
+            let parent = there.get(&binding.parent);
+            if binding.parent == instance.id || parent != Some(&instance.account) {
+                let message = format!("There is no instance {} in this account.", binding.parent);
+                let refusal = Refusal::new(Reason::InstanceNotFound, message);
+                *decision = Err(refusal.with("instance", &binding.parent).into());
+                settled = false;
+            }
+        }
+        if settled {
+            return decisions;
+        }
+    }
+}
+
+/// Refuses rows whose groups would end at different instants: `GROUP_EXPIRY_MISMATCH` (B-4).
+fn refuse_mismatches(
+    mut decisions: Vec<Result<Decision, RowRefusal>>,
+    before: &BTreeMap<&InstanceId, &Loaded>,
+) -> Vec<Result<Decision, RowRefusal>> {
+    let rows: BTreeMap<_, _> = decisions
+        .iter()
+        .filter_map(after)
+        .map(|instance| (instance.id.clone(), instance.clone()))
+        .collect();
+    let others: BTreeMap<_, _> = before
+        .values()
+        .map(|loaded| (loaded.instance.id.clone(), loaded.instance.clone()))
+        .collect();
+    let mismatches = group_mismatches(&rows, &others);
+    if mismatches.is_empty() {
+        return decisions;
+    }
+    for decision in &mut decisions {
+        let refusal = after(decision).and_then(|instance| mismatches.get(&instance.id));
+        if let Some(refusal) = refusal {
+            *decision = Err(refusal.clone().into());
+        }
+    }
+    // A child whose parent is refused now is bound to nothing.
+    refuse_orphans(decisions, before)
+}
