@@ -64,7 +64,7 @@ crate::journeys! {
     /// T-8: dates beyond the calendar.
     async fn dates_beyond_the_calendar_are_refused(suite) {
         suite.kingsoft("ksc", 0).await;
-        suite.register(vec![prepaid("ksc", "eip-1", "ks-eip", &[("bandwidth_mbps", "5")], "2026-03-11 00:00")]).await;
+        suite.register(vec![prepaid("ksc", "eip-1", "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], "2026-03-11 00:00")]).await;
         for (year, month, day) in [(10_000, 1, 1), (1969, 12, 31), (2026, 2, 30), (2026, 13, 1), (0, 0, 0), (i32::MAX, -1, 99)] {
             let target = proto::renewal::v1::selection::Target::AdHocDate(Date { year, month, day });
             let mut selection = selection(&["eip-1"], "1m");

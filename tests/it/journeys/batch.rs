@@ -8,7 +8,7 @@ use tonic::Code;
 
 /// A JD disk of 100 GB that is paid until `end`.
 fn disk(account: &str, id: &str, end: &str) -> proto::renewal::v1::InstanceRegistration {
-    prepaid(account, id, "jd-disk", &[("type", "ssd"), ("size_gb", "100")], end)
+    prepaid(account, id, "jd-disk", &[("disk_type", "ssd"), ("size_gb", "100")], end)
 }
 
 fn ticked(id: &str, to_parent_expiry: bool) -> TickedInstance {
@@ -158,7 +158,7 @@ crate::journeys! {
     async fn a_strong_group_is_refused_in_a_batch_where_the_product_says_so(suite) {
         suite.kingsoft("ksc", 100_000_00).await;
         let mut rows = kec_group("ksc");
-        rows.push(prepaid("ksc", "eip-1", "ks-eip", &[("bandwidth_mbps", "5")], "2026-03-11 00:00"));
+        rows.push(prepaid("ksc", "eip-1", "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], "2026-03-11 00:00"));
         suite.register(rows).await;
         let all = ["kec-1", "ebs-1", "kes-1", "eip-1"];
 
@@ -199,12 +199,18 @@ fn kec_group(account: &str) -> Vec<proto::renewal::v1::InstanceRegistration> {
     vec![
         prepaid(account, "kec-1", "ks-kec", &[("flavor", "n3.2b")], end),
         bound(
-            prepaid(account, "ebs-1", "ks-ebs", &[("type", "ssd3.0"), ("size_gb", "100")], end),
+            prepaid(
+                account,
+                "ebs-1",
+                "ks-ebs",
+                &[("disk_type", "ssd3.0"), ("size_gb", "100")],
+                end,
+            ),
             "kec-1",
             Kind::Strong,
         ),
         bound(
-            prepaid(account, "kes-1", "ks-kes", &[("edition", "standard")], end),
+            prepaid(account, "kes-1", "ks-kes", &[("node_type", "es.4c16g"), ("nodes", "1")], end),
             "kec-1",
             Kind::Strong,
         ),

@@ -17,12 +17,12 @@ fn metered(account: &str, id: &str) -> InstanceRegistration {
 
 /// An Alibaba Redis of `class`, paid until `end`.
 fn redis(account: &str, id: &str, class: &str, end: &str) -> InstanceRegistration {
-    prepaid(account, id, "al-redis", &[("class", class)], end)
+    prepaid(account, id, "al-redis", &[("instance_class", class)], end)
 }
 
 /// `ids` for `duration`, with the Redis class `class` from then on.
 fn with_class(ids: &[&str], duration: &str, class: &str) -> Selection {
-    let new_configuration = Some(configuration(&[("class", class)]));
+    let new_configuration = Some(configuration(&[("instance_class", class)]));
     Selection { new_configuration, ..selection(ids, duration) }
 }
 
@@ -64,15 +64,15 @@ crate::journeys! {
     /// C-2, `CHANGE_PENDING`: before expiry the change takes effect with the next term, and prices it.
     async fn a_smaller_configuration_takes_effect_with_the_next_term(suite) {
         suite.aliyun("ali", 10_000_00).await;
-        suite.register(vec![redis("ali", "r-1", "redis.2g", "2026-03-11 00:00")]).await;
+        suite.register(vec![redis("ali", "r-1", "redis.master.mid", "2026-03-11 00:00")]).await;
 
-        let change = with_class(&["r-1"], "1m", "redis.1g");
+        let change = with_class(&["r-1"], "1m", "redis.master.small");
         let order = suite.create(paid_order_of("ali", change.clone())).await.unwrap();
 
         assert_eq!(order.state(), State::Completed);
         let instance = suite.instance("ali", "r-1").await;
-        assert_eq!(instance.configuration, Some(configuration(&[("class", "redis.2g")])));
-        assert_eq!(instance.pending_configuration, Some(configuration(&[("class", "redis.1g")])));
+        assert_eq!(instance.configuration, Some(configuration(&[("instance_class", "redis.master.mid")])));
+        assert_eq!(instance.pending_configuration, Some(configuration(&[("instance_class", "redis.master.small")])));
         assert_eq!(
             refusal(suite.create(order_of("ali", change)).await),
             (Code::FailedPrecondition, "CHANGE_PENDING".to_owned())
@@ -82,7 +82,7 @@ crate::journeys! {
 
         suite.set_clock(at("2026-03-11 00:00"));
         let instance = suite.instance("ali", "r-1").await;
-        assert_eq!(instance.configuration, Some(configuration(&[("class", "redis.1g")])));
+        assert_eq!(instance.configuration, Some(configuration(&[("instance_class", "redis.master.small")])));
         assert_eq!(instance.pending_configuration, None);
         suite.audit().await;
     }
@@ -91,8 +91,8 @@ crate::journeys! {
     async fn a_redis_is_renewed_on_day_seven_from_its_old_expiry(suite) {
         suite.aliyun("ali", 10_000_00).await;
         suite.register(vec![
-            redis("ali", "r-1", "redis.1g", "2026-03-11 00:00"),
-            redis("ali", "r-2", "redis.1g", "2026-03-11 00:00"),
+            redis("ali", "r-1", "redis.master.small", "2026-03-11 00:00"),
+            redis("ali", "r-2", "redis.master.small", "2026-03-11 00:00"),
         ]).await;
 
         suite.set_clock(at("2026-03-17 12:00"));

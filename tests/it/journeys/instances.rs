@@ -100,7 +100,7 @@ crate::journeys! {
     async fn a_strong_group_with_two_ends_is_refused(suite) {
         suite.kingsoft("ksc", 0).await;
         let kec = prepaid("ksc", "kec-1", "ks-kec", &[("flavor", "n3.2b")], "2026-03-11 00:00");
-        let ebs = prepaid("ksc", "ebs-1", "ks-ebs", &[("type", "ssd3.0"), ("size_gb", "100")], "2026-03-12 00:00");
+        let ebs = prepaid("ksc", "ebs-1", "ks-ebs", &[("disk_type", "ssd3.0"), ("size_gb", "100")], "2026-03-12 00:00");
 
         let results = register(suite, vec![kec, bound(ebs, "kec-1", Kind::Strong)]).await;
 
@@ -112,7 +112,7 @@ crate::journeys! {
         suite.kingsoft("ksc", 0).await;
         let eip = |id: &str, end: &str, room: &str| InstanceRegistration {
             room_type: room.to_owned(),
-            ..prepaid("ksc", id, "ks-eip", &[("bandwidth_mbps", "5")], end)
+            ..prepaid("ksc", id, "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end)
         };
         suite.register(vec![
             eip("eip-1", "2026-03-09 00:00", "public"),
@@ -242,9 +242,9 @@ crate::journeys! {
     async fn a_groups_policy_is_set_as_a_whole(suite) {
         suite.kingsoft("ksc", 0).await;
         let end = "2026-03-11 00:00";
-        let eip = prepaid("ksc", "eip-1", "ks-eip", &[("bandwidth_mbps", "5")], end);
+        let eip = prepaid("ksc", "eip-1", "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end);
         let kec = prepaid("ksc", "kec-1", "ks-kec", &[("flavor", "n3.2b")], end);
-        let ebs = prepaid("ksc", "ebs-1", "ks-ebs", &[("type", "ssd3.0"), ("size_gb", "100")], end);
+        let ebs = prepaid("ksc", "ebs-1", "ks-ebs", &[("disk_type", "ssd3.0"), ("size_gb", "100")], end);
         suite.register(vec![eip, kec, bound(ebs, "kec-1", Kind::Strong)]).await;
 
         let auto = policy(RenewalPolicy::Auto);
@@ -280,7 +280,7 @@ crate::journeys! {
     /// B-2: what is bound is listed with the expiry and the price that it would have.
     async fn bound_instances_are_listed_with_expiry_and_price(suite) {
         suite.jd("acme", 0).await;
-        let disk = prepaid("acme", "d-1", "jd-disk", &[("type", "ssd"), ("size_gb", "100")], "2026-04-11 00:00");
+        let disk = prepaid("acme", "d-1", "jd-disk", &[("disk_type", "ssd"), ("size_gb", "100")], "2026-04-11 00:00");
         suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00"), bound(disk, "i-1", Kind::Optional)]).await;
 
         let request = ListBoundInstancesRequest {

@@ -43,8 +43,8 @@ crate::journeys! {
     async fn two_pools_end_on_the_standard_date(suite) {
         suite.huawei("hwc", 100_000_00).await;
         suite.register(vec![
-            prepaid("hwc", "pool-1", "hw-standard-pool", &[("flavor", "cpu-8"), ("nodes", "1")], "2026-03-11 00:00"),
-            prepaid("hwc", "pool-2", "hw-lite-cluster-pool", &[("flavor", "npu-8"), ("nodes", "1")], "2026-03-21 00:00"),
+            prepaid("hwc", "pool-1", "hw-standard-pool", &[("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")], "2026-03-11 00:00"),
+            prepaid("hwc", "pool-2", "hw-lite-pool", &[("flavor", "modelarts.bm.npu.910b"), ("nodes", "1")], "2026-03-21 00:00"),
         ]).await;
         let chosen = onto_standard_date(&["pool-1", "pool-2"], "1m");
         assert_eq!(
@@ -71,8 +71,8 @@ crate::journeys! {
     async fn an_expired_instance_refuses_the_whole_unification(suite) {
         suite.huawei("hwc", 100_000_00).await;
         suite.register(vec![
-            prepaid("hwc", "pool-1", "hw-standard-pool", &[("flavor", "cpu-8"), ("nodes", "1")], "2026-03-11 00:00"),
-            prepaid("hwc", "pool-2", "hw-standard-pool", &[("flavor", "cpu-8"), ("nodes", "1")], "2026-04-21 00:00"),
+            prepaid("hwc", "pool-1", "hw-standard-pool", &[("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")], "2026-03-11 00:00"),
+            prepaid("hwc", "pool-2", "hw-standard-pool", &[("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")], "2026-04-21 00:00"),
         ]).await;
         standard_day(suite, "hwc", Day::LastOfMonth(true)).await;
         suite.set_clock(tests::at("2026-03-11 00:00"));
@@ -88,8 +88,8 @@ crate::journeys! {
     async fn instances_are_brought_onto_one_date(suite) {
         suite.kingsoft("ksc", 100_000_00).await;
         suite.register(vec![
-            prepaid("ksc", "eip-1", "ks-eip", &[("bandwidth_mbps", "5")], "2026-03-11 00:00"),
-            prepaid("ksc", "eip-2", "ks-eip", &[("bandwidth_mbps", "5")], "2026-04-21 00:00"),
+            prepaid("ksc", "eip-1", "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], "2026-03-11 00:00"),
+            prepaid("ksc", "eip-2", "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], "2026-04-21 00:00"),
         ]).await;
         assert_eq!(
             refusal(suite.create(order_of("ksc", onto(&["eip-1", "eip-2"], (2026, 4, 19)))).await),
