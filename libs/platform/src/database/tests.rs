@@ -1,9 +1,11 @@
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Statement};
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait,
     prelude::{DeriveMigrationName, SchemaManager, async_trait},
     sea_orm::DynIden,
 };
+
+mod postgres;
 
 use super::*;
 
@@ -59,12 +61,11 @@ async fn sqlite_runs_with_the_settings_that_money_needs() {
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder).await;
     for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
-        let statement =
-            sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
         let row = database.writer().query_one_raw(statement).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), expected, "{pragma}");
     }
-    let statement = sea_orm::Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
+    let statement = Statement::from_string(DbBackend::Sqlite, "PRAGMA journal_mode");
     let row = database.reader().query_one_raw(statement).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "wal");
 }
@@ -100,7 +101,7 @@ async fn a_transaction_that_is_dropped_leaves_nothing() {
     transaction.execute_unprepared("INSERT INTO t VALUES (2)").await.unwrap();
     transaction.commit().await.unwrap();
 
-    let statement = sea_orm::Statement::from_string(DbBackend::Sqlite, "SELECT sum(n) FROM t");
+    let statement = Statement::from_string(DbBackend::Sqlite, "SELECT sum(n) FROM t");
     let row = database.reader().query_one_raw(statement).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 2);
 }
@@ -114,8 +115,7 @@ async fn statements_and_transactions_are_counted() {
 
     let transaction = database.begin_write().await.unwrap();
     for _ in 0..3 {
-        let statement =
-            sea_orm::Statement::from_string(DbBackend::Sqlite, "INSERT INTO t VALUES (1)");
+        let statement = Statement::from_string(DbBackend::Sqlite, "INSERT INTO t VALUES (1)");
         transaction.execute_raw(statement).await.unwrap();
     }
     transaction.commit().await.unwrap();

@@ -1,0 +1,91 @@
+//! What only PostgreSQL does: who may change the schema, and lost races.
+
+use sea_orm::ConnectionTrait as _;
+
+use super::{Migrator, *};
+
+/// An empty database on the server of this test run; none where the tests run without one.
+#[expect(clippy::disallowed_methods, reason = "the test runner's setup script names its server")]
+async fn database(name: &str) -> Option<Database> {
+    let server = std::env::var("PERENNIAL_TEST_POSTGRES").ok()?;
+    let admin = Database::connect(&server.parse().unwrap(), Durability::Full).await.unwrap();
+    let name = format!("platform_{name}_{}", std::process::id());
+    admin.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
+    Some(Database::connect(&url.parse().unwrap(), Durability::Full).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_schema_that_is_behind_is_refused_until_it_is_migrated() {
+    let Some(database) = database("behind").await else { return };
+    let refused = database.prepare::<Migrator>().await.unwrap_err();
+    assert!(matches!(&refused, SchemaError::Behind(_)), "{refused}");
+    assert!(database.reader().execute_unprepared("SELECT * FROM t").await.is_err());
+
+    database.migrate::<Migrator>().await.unwrap();
+    database.prepare::<Migrator>().await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_that_migrate_at_once_take_turns() {
+    let Some(database) = database("turns").await else { return };
+    let migrations = (0..4).map(|_| database.migrate::<Migrator>());
+    for migrated in futures::future::join_all(migrations).await {
+        migrated.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn limits_hold_for_every_connection() {
+    let Some(database) = database("limits").await else { return };
+    for (setting, expected) in [
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "3s"),
+        ("transaction_isolation", "read committed"),
+    ] {
+        let query = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));
+        let row = database.reader().query_one_raw(query).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn two_that_lock_in_opposite_orders_both_get_done() {
+    let Some(database) = database("deadlock").await else { return };
+    database.migrate::<Migrator>().await.unwrap();
+    let sql = "INSERT INTO t VALUES (1), (2)";
+    database.writer().execute_unprepared(sql).await.unwrap();
+    let in_order = |first: i32, second: i32| {
+        let database = database.clone();
+        async move {
+            retry(|| async {
+                let transaction = database.begin_write().await?;
+                for n in [first, second] {
+                    let sql = format!("UPDATE t SET n = n WHERE n = {n}");
+                    transaction.execute_unprepared(&sql).await?;
+                    tokio::task::yield_now().await;
+                }
+                transaction.commit().await
+            })
+            .await
+        }
+    };
+    for _ in 0..20 {
+        let (one, other) = tokio::join!(in_order(1, 2), in_order(2, 1));
+        one.unwrap();
+        other.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_sees_one_moment() {
+    let Some(database) = database("snapshot").await else { return };
+    database.migrate::<Migrator>().await.unwrap();
+    let count = || Statement::from_string(DbBackend::Postgres, "SELECT count(*) FROM t");
+    let snapshot = database.begin_snapshot().await.unwrap();
+    for _ in 0..2 {
+        let row = snapshot.query_one_raw(count()).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 0);
+        database.writer().execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
+    }
+}
