@@ -15,5 +15,8 @@
 pub mod app;
 pub mod domain;
 pub mod grpc;
+mod mount;
 pub mod remote;
 pub mod store;
+
+pub use self::mount::{Args, audit, migrate, mount};

@@ -1,0 +1,87 @@
+//! Puts the service together.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kernel::Env;
+use platform::{
+    client::Peer,
+    database::{Database, DatabaseUrl, Durability},
+};
+use proto::renewal::v1::{
+    account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
+    instance_service_server::InstanceServiceServer,
+};
+use tonic::service::RoutesBuilder;
+
+use crate::{
+    app::{
+        accounts::Accounts, correction::Corrections, events::Events, instances::Instances,
+        policies::Policies, registration::Registrations, rules::Rules,
+    },
+    grpc::{accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc},
+    remote::RemoteCatalog,
+    store::{Migrator, Store},
+};
+
+/// What the renewal service needs to know to start.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Renewal")]
+#[group(id = "renewal")]
+pub struct Args {
+    /// Database of the renewal service: `sqlite://FILE` or `postgres://USER@HOST/NAME`.
+    #[arg(
+        long,
+        env = "PERENNIAL_RENEWAL_DATABASE_URL",
+        default_value = "sqlite://data/renewal.db",
+        hide_env_values = true
+    )]
+    pub renewal_database_url: DatabaseUrl,
+
+    /// Where the catalog service is.
+    #[arg(long, env = "PERENNIAL_CATALOG_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    pub catalog_address: Peer,
+
+    /// Where the wallet service is.
+    #[arg(long, env = "PERENNIAL_WALLET_ADDRESS", default_value = "http://127.0.0.1:50051")]
+    pub wallet_address: Peer,
+}
+
+/// Connects to the database, sees to its schema, and adds the services to `routes`.
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+    let database = connect(args).await?;
+    database.prepare::<Migrator>().await.context("the renewal database is not ready")?;
+    let store = Store::new(database);
+    let catalog = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
+    let rules = Arc::new(Rules::new(catalog));
+
+    let accounts = Accounts::new(store.clone(), Arc::clone(&rules), env.clone());
+    let instances = InstanceGrpc::new(
+        Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
+        Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
+        Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
+        Corrections::new(store.clone(), rules, env),
+    );
+    routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
+    routes.add_service(InstanceServiceServer::new(instances));
+    routes.add_service(EventServiceServer::new(EventGrpc::new(Events::new(store))));
+    Ok(())
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(args: &Args) -> anyhow::Result<()> {
+    let database = connect(args).await?;
+    database.migrate::<Migrator>().await.context("could not migrate the renewal database")
+}
+
+/// What must always hold of terms, claims and orders and does not, one sentence each. Only reads.
+pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
+    connect(args).await?;
+    Ok(Vec::new())
+}
+
+async fn connect(args: &Args) -> anyhow::Result<Database> {
+    Database::connect(&args.renewal_database_url, Durability::Full)
+        .await
+        .context("could not connect to the renewal database")
+}
