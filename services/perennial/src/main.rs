@@ -1,2 +1,8 @@
-//! .
-fn main() {}
+//! Runs the suite, or talks to one that runs.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    perennial::main().await
+}

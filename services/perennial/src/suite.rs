@@ -1,0 +1,174 @@
+//! Which services run in this process, and how they reach their databases and each other.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use kernel::Env;
+use platform::{
+    client::Peer,
+    database::DatabaseUrl,
+    memory::{MemoryConnector, MemoryListener},
+    serve::Serving,
+};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tonic::service::{Routes, RoutesBuilder};
+
+/// One of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Products, prices and quotes.
+    Catalog,
+    /// Instances and orders.
+    Renewal,
+    /// Money.
+    Wallet,
+    /// When to sweep.
+    Scheduler,
+}
+
+impl Role {
+    /// Every service, those that others call first.
+    pub const ALL: [Self; 4] = [Self::Catalog, Self::Wallet, Self::Renewal, Self::Scheduler];
+
+    /// Its name on the command line and in the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Renewal => "renewal",
+            Self::Wallet => "wallet",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// Which services, and what each needs to know.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "suite")]
+pub struct SuiteArgs {
+    /// Services to run, each on its own database URL and with the others by address; none named:
+    /// all four, on SQLite files in the data folder.
+    #[arg(value_enum)]
+    pub roles: Vec<Role>,
+
+    /// Folder of the SQLite files where no service is named.
+    #[arg(long, env = "PERENNIAL_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+
+    /// The catalog.
+    #[command(flatten)]
+    pub catalog: catalog::Args,
+
+    /// The renewal service.
+    #[command(flatten)]
+    pub renewal: renewal::Args,
+
+    /// The wallet.
+    #[command(flatten)]
+    pub wallet: wallet::Args,
+
+    /// The scheduler.
+    #[command(flatten)]
+    pub scheduler: scheduler::Args,
+}
+
+impl SuiteArgs {
+    /// Says outright what naming no service stands for: all of them, with their databases in the
+    /// data folder, which is made if it is not there.
+    pub fn settle(&mut self) -> anyhow::Result<()> {
+        if !self.roles.is_empty() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.data_dir)
+            .with_context(|| format!("could not make the folder {}", self.data_dir.display()))?;
+        self.roles = Role::ALL.to_vec();
+        self.catalog.catalog_database_url = file(&self.data_dir, Role::Catalog)?;
+        self.renewal.renewal_database_url = file(&self.data_dir, Role::Renewal)?;
+        self.wallet.wallet_database_url = file(&self.data_dir, Role::Wallet)?;
+        Ok(())
+    }
+
+    /// Whether this process runs `role`.
+    #[must_use]
+    pub fn runs(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Puts the services of this process together. They reach each other through `memory` and the
+    /// others by address.
+    pub async fn mount(
+        &self,
+        env: &Env,
+        (connector, listener): (MemoryConnector, MemoryListener),
+    ) -> anyhow::Result<Serving> {
+        let mut routes = Routes::builder();
+        let wired = self.wired(&connector);
+        for role in Role::ALL.into_iter().filter(|&role| self.runs(role)) {
+            wired
+                .mount_one(role, env.clone(), &mut routes)
+                .await
+                .with_context(|| format!("could not start the {} service", role.name()))?;
+        }
+        Ok(Serving {
+            routes: routes.routes(),
+            names: self.service_names()?,
+            descriptors: proto::PUBLIC_DESCRIPTORS,
+            memory: Some(listener),
+        })
+    }
+
+    /// The same, with the services of this process reached in memory.
+    #[must_use]
+    pub fn wired(&self, connector: &MemoryConnector) -> Self {
+        let mut wired = self.clone();
+        let here = || Peer::Memory(connector.clone());
+        if self.runs(Role::Catalog) {
+            wired.renewal.catalog_address = here();
+        }
+        if self.runs(Role::Wallet) {
+            wired.renewal.wallet_address = here();
+        }
+        if self.runs(Role::Renewal) {
+            wired.scheduler.renewal_address = here();
+        }
+        wired
+    }
+
+    async fn mount_one(
+        &self,
+        role: Role,
+        env: Env,
+        routes: &mut RoutesBuilder,
+    ) -> anyhow::Result<()> {
+        match role {
+            Role::Catalog => catalog::mount(&self.catalog, env, routes).await,
+            Role::Renewal => renewal::mount(&self.renewal, env, routes).await,
+            Role::Wallet => wallet::mount(&self.wallet, env, routes).await,
+            Role::Scheduler => scheduler::mount(&self.scheduler, env, routes).await,
+        }
+    }
+
+    /// Full names of the public services of this process.
+    fn service_names(&self) -> anyhow::Result<Vec<String>> {
+        let descriptors = FileDescriptorSet::decode(proto::PUBLIC_DESCRIPTORS)?;
+        let mut names = Vec::new();
+        for file in &descriptors.file {
+            let package = file.package();
+            let ours = |role: &Role| package.starts_with(&format!("perennial.{}.", role.name()));
+            if self.roles.iter().any(ours) {
+                names.extend(
+                    file.service.iter().map(|service| format!("{package}.{}", service.name())),
+                );
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn file(folder: &Path, role: Role) -> anyhow::Result<DatabaseUrl> {
+    Ok(format!("sqlite://{}", folder.join(format!("{}.db", role.name())).display()).parse()?)
+}
+
+#[cfg(test)]
+mod tests;
