@@ -5,6 +5,7 @@ mod batch;
 mod catalog;
 mod change;
 mod instances;
+mod lists;
 mod races;
 mod single;
 mod unify;

@@ -1,6 +1,10 @@
 //! The suite from outside, through gRPC only.
 
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod journeys;
+#[cfg(test)]
+mod tidy;

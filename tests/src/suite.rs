@@ -28,7 +28,7 @@ use crate::{
     clients::Clients,
     clock::FileClock,
     fixture::{at, new_id, order_of},
-    postgres,
+    postgres::{self, Cleanup},
     process::Process,
 };
 
@@ -60,6 +60,7 @@ pub struct Suite {
     databases: Vec<String>,
     processes: Vec<(&'static str, Vec<String>, Process)>,
     _stop: Option<DropGuard>,
+    _cleanup: Cleanup,
     folder: TempDir,
 }
 
@@ -120,6 +121,7 @@ impl Suite {
         Self {
             clients: Clients::at(address.port()),
             clock: TestClock::Manual(clock),
+            _cleanup: Cleanup::of(&databases),
             databases,
             processes: Vec::new(),
             _stop: Some(stop.drop_guard()),
@@ -152,7 +154,8 @@ impl Suite {
             scheduler: channel(3),
         };
         let clock = TestClock::File(clock);
-        Self { clients, clock, databases, processes, _stop: None, folder }
+        let cleanup = Cleanup::of(&databases);
+        Self { clients, clock, databases, processes, _stop: None, _cleanup: cleanup, folder }
     }
 
     /// Starts the process of `service` again, so that it dies of `fault` when it comes to it.
