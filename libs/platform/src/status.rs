@@ -23,6 +23,22 @@ pub const INTERNAL: &str = "INTERNAL";
 /// Metadata key that marks the answer to a repeated call (O-3).
 pub const REPLAYED_KEY: &str = "idempotent-replayed";
 
+/// The most text in the details of a status, in bytes. Details and message travel in the trailers,
+/// and clients refuse a whole answer whose trailers are above 8 KiB or so.
+const MOST_DETAILS: usize = 3_500;
+
+/// What each text in the details takes besides itself, in bytes.
+const OVERHEAD: usize = 4;
+
+/// The longest message, in bytes.
+const LONGEST_MESSAGE: usize = 800;
+
+/// The longest value of the metadata, in bytes.
+const LONGEST_VALUE: usize = 1_000;
+
+/// The longest name of a field, and the longest description, in bytes.
+const LONGEST_TEXT: usize = 200;
+
 /// An error that may cross the wire.
 pub trait ApiError: Error {
     /// What the caller should do about it.
@@ -71,7 +87,8 @@ pub struct Violation {
 /// The status that tells a caller of `error`.
 ///
 /// Callers learn nothing of our own failures but that they happened: those are logged here, once,
-/// with their whole chain of causes.
+/// with their whole chain of causes. Of violations only as many are told, the first first, as fit
+/// into the trailers of an answer.
 pub fn status_of(error: &dyn ApiError) -> Status {
     let code = error.code();
     let message = match code {
@@ -85,15 +102,41 @@ pub fn status_of(error: &dyn ApiError) -> Status {
     if let Some(rule) = error.rule() {
         metadata.insert("rule".to_owned(), rule.to_owned());
     }
+    let metadata: HashMap<_, _> =
+        metadata.into_iter().map(|(key, value)| (key, cut_list(value))).collect();
+    let mut told: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     let mut details = ErrorDetails::new();
     details.set_error_info(error.reason(), ERROR_DOMAIN, metadata);
     for Violation { reason, subject, description } in error.violations() {
+        let [subject, description] = [subject, description].map(|text| cut(text, LONGEST_TEXT));
+        told += reason.len() + subject.len() + description.len() + 3 * OVERHEAD;
+        if told > MOST_DETAILS {
+            break;
+        }
         details.add_precondition_failure_violation(reason, subject, description);
     }
     if let Some(delay) = error.retry_after() {
         details.set_retry_info(Some(delay));
     }
-    Status::with_error_details(code, message, details)
+    Status::with_error_details(code, cut(message, LONGEST_MESSAGE), details)
+}
+
+/// `text`, or as much of it as fits into so many bytes.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
+/// `value`, or as many members of a list with commas as fit.
+fn cut_list(mut value: String) -> String {
+    if value.len() > LONGEST_VALUE {
+        value.truncate(value.floor_char_boundary(LONGEST_VALUE));
+        value.truncate(value.rfind(',').unwrap_or(value.len()));
+    }
+    value
 }
 
 /// `error` and its causes on one line, outermost first.
@@ -105,7 +148,7 @@ fn chain(error: &dyn ApiError) -> String {
         .join(": ")
 }
 
-/// What is wrong with a request's fields, every field at once.
+/// What is wrong with a request's fields, every field at once; of very many, the first.
 ///
 /// ```
 /// use platform::status::{BadRequest, reason};
@@ -120,6 +163,10 @@ fn chain(error: &dyn ApiError) -> String {
 pub struct BadRequest {
     details: ErrorDetails,
     reason: Option<&'static str>,
+    /// Bytes of what was noted.
+    noted: usize,
+    /// How many were noted after the most that an answer can tell.
+    untold: usize,
 }
 
 impl BadRequest {
@@ -135,7 +182,14 @@ impl BadRequest {
 
     /// Notes what is wrong with `field`: the rest of a sentence that begins with its name.
     pub fn note(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.details.add_bad_request_violation(field, description);
+        let field = cut(field.into(), LONGEST_TEXT);
+        let description = cut(description.into(), LONGEST_TEXT);
+        self.noted += field.len() + description.len() + 2 * OVERHEAD;
+        if self.noted > MOST_DETAILS {
+            self.untold += 1;
+        } else {
+            self.details.add_bad_request_violation(field, description);
+        }
     }
 
     /// Says which reason the status gives, where the contract names one for a bad field; the first
@@ -165,6 +219,10 @@ impl BadRequest {
             fields.map(|v| format!("{} {}", v.field, v.description)).collect::<Vec<_>>().join("; ")
         });
         let message = format!("the request is invalid: {}", fields.unwrap_or_default());
+        let mut message = cut(message, LONGEST_MESSAGE);
+        if self.untold > 0 {
+            message = format!("{message} (and {} more)", self.untold);
+        }
         Status::with_error_details(Code::InvalidArgument, message, self.details)
     }
 }

@@ -118,3 +118,56 @@ fn a_reason_of_another_domain_is_none_of_ours() {
     assert_eq!(reason(&Status::with_error_details(Code::Internal, "", details)), None);
     assert_eq!(reason(&Status::internal("plain")), None);
 }
+
+#[test]
+fn very_many_bad_fields_fit_into_one_answer() {
+    let mut bad = BadRequest::default();
+    for index in 0..10_000 {
+        bad.note(format!("items[{index}].{}", "é".repeat(1 << 10)), "x".repeat(1 << 20));
+    }
+    assert!(!bad.is_empty());
+    let status = bad.into_status();
+    let fields = bad_fields(&status);
+    assert!(fields[0].0.starts_with("items[0].") && fields.len() >= 8, "{fields:?}");
+    assert!(status.message().ends_with(&format!("(and {} more)", 10_000 - fields.len())));
+    assert!(status.details().len() * 4 / 3 + status.message().len() < 8 * 1024);
+}
+
+/// An error of a thousand instances.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", "no".repeat(10_000))]
+struct Many;
+
+impl ApiError for Many {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+
+    fn reason(&self) -> &'static str {
+        "ACCOUNT_FROZEN"
+    }
+
+    fn metadata(&self) -> HashMap<String, String> {
+        let ids: Vec<_> = (0..1000).map(|number| format!("i-{number}")).collect();
+        HashMap::from([("instances".to_owned(), ids.join(","))])
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        let violation = |number| Violation {
+            reason: "ACCOUNT_FROZEN".to_owned(),
+            subject: format!("i-{number}"),
+            description: "the account is frozen".to_owned(),
+        };
+        (0..1000).map(violation).collect()
+    }
+}
+
+#[test]
+fn very_many_reasons_fit_into_one_answer() {
+    let status = status_of(&Many);
+    assert!(violations(&status).len() >= 40);
+    let instances = metadata(&status, "instances").unwrap();
+    assert!(instances.starts_with("i-0,i-1,") && instances.len() <= 1_000);
+    assert!(instances.split(',').all(|id| id.len() >= 3), "no id is cut in two: {instances}");
+    assert!(status.details().len() * 4 / 3 + status.message().len() < 8 * 1024);
+}
