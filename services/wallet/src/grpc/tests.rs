@@ -442,3 +442,51 @@ async fn a_note_is_short_and_plain() {
     })
     .await;
 }
+
+/// Serves the wallet on a port of its own and returns a client.
+async fn client(
+    world: &World,
+) -> pb::payment_service_client::PaymentServiceClient<tonic::transport::Channel> {
+    let mut routes = tonic::service::Routes::builder();
+    grpc(world).add_to(&mut routes);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    let server = tonic::transport::Server::builder().add_routes(routes.routes());
+    tokio::spawn(server.serve_with_incoming(incoming));
+    pb::payment_service_client::PaymentServiceClient::connect(address).await.unwrap()
+}
+
+// What a caller did wrong a thousand times over still fits into the trailers of one answer.
+#[tokio::test]
+async fn a_call_with_thousands_of_bad_fields_is_answered() {
+    on_each_database(async |world| {
+        let mut bad = charge(1, 1);
+        bad.items[0].region = "x".repeat(1 << 10);
+        bad.items[0].product_id = String::new();
+        let request = pb::ChargeManyRequest { charges: vec![bad; 1000], as_of: None };
+        let status = client(world).await.charge_many(request).await.unwrap_err();
+        assert_eq!(reason(&status).as_deref(), Some("INVALID_REQUEST"), "{status:?}");
+        assert_eq!(fields(&status)[..2], ["as_of", "charges[0].items[0].product_id"]);
+    })
+    .await;
+}
+
+// 16 MiB is the largest request; a page of 1,000 charges with ten items each is far below it.
+#[tokio::test]
+async fn a_large_page_is_taken() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 10_000).await;
+        let charges = (1..=1000).map(|number| {
+            let items = (0..10).map(|place| item(&format!("i-{number}-{place}"), 1)).collect();
+            pb::Charge { items, ..charge(number, 1) }
+        });
+        let charges = charges.collect();
+        let request = pb::ChargeManyRequest { charges, as_of: Some(timestamp(noon())) };
+        let payments = client(world).await.charge_many(request).await.unwrap().into_inner();
+        assert!(payments.payments.iter().all(|payment| payment.state() == State::Succeeded));
+        assert_eq!(world.cash(&acme()).await, 0);
+        world.assert_sound().await;
+    })
+    .await;
+}
