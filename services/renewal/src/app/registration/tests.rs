@@ -1,1 +1,152 @@
+use rule_engine::{
+    instance::{BindingKind, Instance},
+    registration::RegisteredBilling,
+};
 
+use super::*;
+use crate::app::testing::{Cloud, acme, at, bound, clouds, id, prepaid};
+
+async fn stored(cloud: &Cloud, name: &str) -> Instance {
+    cloud.instances.get(&acme(), &id(name)).await.unwrap().instance.instance
+}
+
+/// I-1: what may change does, what is fixed stays, and a late word says nothing.
+#[tokio::test]
+async fn a_repeat_changes_what_it_may() {
+    let (clouds, _folder) = clouds("repeat").await;
+    for cloud in clouds {
+        let first = prepaid("i-1", "vm", "2026-03-11 00:00");
+        let next = |number| Registration { source_version: number, ..first.clone() };
+        let cases = [
+            (first.clone(), "Created"),
+            (first.clone(), "Unchanged"),
+            (next(2), "Unchanged"),
+            (Registration { name: "web".to_owned(), ..next(3) }, "Updated"),
+            (Registration { name: "late".to_owned(), ..next(3) }, "Unchanged"),
+            (
+                Registration { region: "south".parse().unwrap(), ..next(4) },
+                "INSTANCE_IMMUTABLE_FIELD",
+            ),
+            (
+                Registration { product: "pool".parse().unwrap(), ..next(4) },
+                "INSTANCE_IMMUTABLE_FIELD",
+            ),
+            (Registration { account: "other".parse().unwrap(), ..next(4) }, "INSTANCE_ID_TAKEN"),
+            (Registration { account: "nobody".parse().unwrap(), ..next(4) }, "ACCOUNT_NOT_FOUND"),
+            // I-2: an expiry is never edited.
+            (Registration { billing: RegisteredBilling::Postpaid, ..next(4) }, "EXPIRY_CONFLICT"),
+            (prepaid("i-9", "no-such-product", "2026-03-11 00:00"), "PRODUCT_NOT_FOUND"),
+        ];
+        for (row, expected) in cases {
+            assert_eq!(cloud.register(vec![row]).await, [expected]);
+        }
+        assert_eq!(stored(&cloud, "i-1").await.name, "web");
+        let told = cloud.events().await;
+        assert_eq!(told[2..], ["instance.registered", "instance.updated"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_taken_id_tells_nothing_of_its_owner() {
+    let (clouds, _folder) = clouds("taken").await;
+    for cloud in clouds {
+        cloud.register(vec![prepaid("i-1", "vm", "2026-03-11 00:00")]).await;
+        let row = Registration {
+            account: "other".parse().unwrap(),
+            ..prepaid("i-1", "pool", "2026-05-11 00:00")
+        };
+        let refusal = cloud.registrations.register(vec![row]).await.unwrap().remove(0).unwrap_err();
+        assert_eq!(refusal.message, "The id i-1 is taken.");
+        assert!(refusal.metadata.is_empty());
+    }
+}
+
+/// I-1: without an anchor, the start's day where the end fits it, else the end's own (T-6).
+#[tokio::test]
+async fn the_anchor_is_the_starts_day_if_the_end_fits_it() {
+    let (clouds, _folder) = clouds("anchor").await;
+    for cloud in clouds {
+        for (start, end, anchor) in [
+            ("2026-01-31 10:00", "2026-03-01 00:00", 31),
+            ("2026-01-28 10:00", "2026-03-01 00:00", 28),
+            ("2026-01-10 10:00", "2026-03-01 00:00", 28),
+        ] {
+            let name = format!("i-{}", &start[8..10]);
+            let mut row = prepaid(&name, "vm", end);
+            row.billing =
+                RegisteredBilling::Prepaid { start: at(start), end: at(end), anchor: None };
+            assert_eq!(cloud.register(vec![row]).await, ["Created"]);
+            let lease = stored(&cloud, &name).await.billing.lease().unwrap();
+            assert_eq!(lease.anchor.get(), anchor, "{start}");
+        }
+    }
+}
+
+/// B-4, I-1: a parent may stand in any row of the call; groups end together or are refused.
+#[tokio::test]
+async fn groups_are_registered_in_any_order_and_end_together() {
+    let (clouds, _folder) = clouds("groups").await;
+    for cloud in clouds {
+        let ebs = |name: &str, end| prepaid(name, "ebs", end);
+        let strong = BindingKind::Strong;
+        let together = vec![
+            bound(ebs("ebs-1", "2026-03-11 00:00"), "kec-1", strong),
+            prepaid("kec-1", "kec", "2026-03-11 00:00"),
+        ];
+        assert_eq!(cloud.register(together).await, ["Created", "Created"]);
+        let late = vec![bound(ebs("ebs-2", "2026-03-12 00:00"), "kec-1", strong)];
+        assert_eq!(cloud.register(late).await, ["GROUP_EXPIRY_MISMATCH"]);
+        let apart = vec![
+            prepaid("kec-2", "kec", "2026-03-11 00:00"),
+            bound(ebs("ebs-3", "2026-03-12 00:00"), "kec-2", strong),
+            bound(ebs("ebs-4", "2026-03-12 00:00"), "kec-2", BindingKind::Forced),
+        ];
+        let mismatch = "GROUP_EXPIRY_MISMATCH";
+        assert_eq!(cloud.register(apart).await, [mismatch, mismatch, "INSTANCE_NOT_FOUND"]);
+        // A parent that is unknown, or somebody else's, and a parent that is itself.
+        let theirs = Registration {
+            account: "other".parse().unwrap(),
+            ..prepaid("theirs", "kec", "2026-03-11 00:00")
+        };
+        cloud.register(vec![theirs]).await;
+        for parent in ["nowhere", "theirs", "ebs-5"] {
+            let row = bound(ebs("ebs-5", "2026-03-11 00:00"), parent, BindingKind::Optional);
+            assert_eq!(cloud.register(vec![row]).await, ["INSTANCE_NOT_FOUND"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_named_twice_is_refused_and_the_other_rows_go_through() {
+    let (clouds, _folder) = clouds("twice").await;
+    for cloud in clouds {
+        let row = |name: &str| prepaid(name, "vm", "2026-03-11 00:00");
+        let beyond = prepaid("i-3", "vm", "2026-01-11 00:00");
+        let results = cloud.register(vec![row("i-1"), row("i-2"), row("i-1"), beyond]).await;
+        let twice = "DUPLICATE_INSTANCE";
+        assert_eq!(results, [twice, "Created", twice, "DATE_OUT_OF_RANGE"]);
+    }
+}
+
+/// A page of a thousand rows takes as many statements as a page of two.
+#[tokio::test]
+async fn a_page_takes_a_constant_number_of_statements() {
+    let (clouds, _folder) = clouds("constant").await;
+    for cloud in clouds {
+        let mut counts = Vec::new();
+        for (page, size) in [(1, 2), (2, 1_000)] {
+            let rows =
+                (0..size).map(|n| prepaid(&format!("i-{page}-{n}"), "vm", "2026-03-11 00:00"));
+            let rows: Vec<_> = rows.collect();
+            let before = cloud.store.database().usage();
+            assert!(cloud.register(rows).await.iter().all(|outcome| outcome == "Created"));
+            let after = cloud.store.database().usage();
+            counts.push((
+                after.statements - before.statements,
+                after.transactions - before.transactions,
+            ));
+        }
+        assert_eq!(counts[0], counts[1]);
+        assert!(counts[1].0 <= 9, "{counts:?}");
+    }
+}

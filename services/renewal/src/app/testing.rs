@@ -1,0 +1,271 @@
+//! A cloud for tests: a catalog that stands still, accounts, and instances to register.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use kernel::{
+    Env,
+    env::ManualClock,
+    ids::{AccountId, InstanceId},
+};
+use proto::{
+    catalog::v1::{
+        self as catalog, QuoteRenewalsRequest, QuoteRenewalsResponse,
+        renewal_profile::{Boundary, EndShown, LateStart, StrongInBatch},
+    },
+    convert::timestamp,
+    r#type::v1 as types,
+};
+use rule_engine::{
+    instance::{Binding, BindingKind},
+    registration::{RegisteredBilling, Registration},
+};
+use tempfile::TempDir;
+use types::RenewalPolicy;
+
+use super::{
+    Pricing, RemoteError,
+    accounts::{AccountRow, Accounts},
+    correction::Corrections,
+    error::RowRefusal,
+    instances::Instances,
+    policies::Policies,
+    registration::{Outcome, Registrations},
+    rules::{Catalogue, Rules},
+};
+use crate::store::{Store, testing::stores};
+
+/// The use cases over one empty store, at midnight of 2026-03-01 in Shanghai.
+pub struct Cloud {
+    pub clock: Arc<ManualClock>,
+    pub store: Store,
+    pub accounts: Accounts,
+    pub registrations: Registrations,
+    pub instances: Instances,
+    pub policies: Policies,
+    pub corrections: Corrections,
+}
+
+/// A cloud on each database, with the accounts `acme` and `other`; `name` is that of the test.
+pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
+    let (stores, folder) = stores(name).await;
+    let mut clouds = Vec::new();
+    for store in stores {
+        let clock = ManualClock::at(at("2026-03-01 00:00"));
+        let env = Env::with_clock(Arc::clone(&clock) as _);
+        let rules = Arc::new(Rules::new(Arc::new(Still)));
+        let cloud = Cloud {
+            clock,
+            accounts: Accounts::new(store.clone(), Arc::clone(&rules), env.clone()),
+            registrations: Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
+            instances: Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
+            policies: Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
+            corrections: Corrections::new(store.clone(), rules, env),
+            store,
+        };
+        cloud.accounts.upsert(vec![account("acme"), account("other")]).await.unwrap();
+        clouds.push(cloud);
+    }
+    (clouds, folder)
+}
+
+impl Cloud {
+    /// Registers `rows`, and tells what became of each: the outcome, or the reason.
+    pub async fn register(&self, rows: Vec<Registration>) -> Vec<String> {
+        let results = self.registrations.register(rows).await.unwrap();
+        results.into_iter().map(told).collect()
+    }
+
+    /// The types of the events so far.
+    pub async fn events(&self) -> Vec<String> {
+        let filter = outbox::Filter::default();
+        loop {
+            let database = self.store.database();
+            let (events, _) =
+                crate::store::events::list(database, &filter, "", 1_000).await.unwrap();
+            // Transactions of other databases of the same server hold events back for a while.
+            let all = outbox_rows(&self.store).await;
+            if events.len() == all {
+                return events.into_iter().map(|event| event.r#type).collect();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn outbox_rows(store: &Store) -> usize {
+    use sea_orm::{ConnectionTrait as _, Statement};
+    let backend = store.database().backend().dialect();
+    let statement = Statement::from_string(backend, "SELECT seq FROM outbox");
+    store.reader().query_all_raw(statement).await.unwrap().len()
+}
+
+fn told(result: Result<Outcome, RowRefusal>) -> String {
+    match result {
+        Ok(outcome) => format!("{outcome:?}"),
+        Err(refusal) => refusal.reason.to_owned(),
+    }
+}
+
+/// An instant by its local time in Shanghai.
+pub fn at(local: &str) -> DateTime<Utc> {
+    format!("{local}:00+08:00").parse().unwrap()
+}
+
+pub fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+pub fn id(text: &str) -> InstanceId {
+    text.parse().unwrap()
+}
+
+pub fn account(id: &str) -> AccountRow {
+    AccountRow {
+        id: id.parse().unwrap(),
+        profile: "cloud".to_owned(),
+        currency: kernel::Currency::Cny,
+        zone: chrono_tz::Asia::Shanghai,
+        labels: std::collections::BTreeMap::new(),
+        frozen: false,
+    }
+}
+
+/// A prepaid instance of `product`, begun on 2026-02-01 and ending at the local time `end`.
+pub fn prepaid(name: &str, product: &str, end: &str) -> Registration {
+    Registration {
+        id: id(name),
+        account: acme(),
+        product: product.parse().unwrap(),
+        region: "north".parse().unwrap(),
+        name: name.to_owned(),
+        labels: std::collections::BTreeMap::new(),
+        room_type: None,
+        configuration: [("flavor", "small"), ("note", "x")].into_iter().collect(),
+        billing: RegisteredBilling::Prepaid {
+            start: at("2026-02-01 00:00"),
+            end: at(end),
+            anchor: None,
+        },
+        trial: false,
+        one_time: false,
+        change_pending: false,
+        released: false,
+        binding: None,
+        source_version: 1,
+    }
+}
+
+pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration {
+    Registration { binding: Some(Binding { parent: id(parent), kind }), ..row }
+}
+
+/// The products: `vm` is sold as JD's, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
+/// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
+pub fn catalogue() -> Catalogue {
+    use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
+    let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
+    let converting = catalog::RenewalProfile { converts_postpaid: true, ..vm.clone() };
+    let pool = profile(&[Manual, Auto, PostpaidAfterExpiry, NotRenew], 15, 15);
+    let refused = StrongInBatch::Refused.into();
+    let kec =
+        catalog::RenewalProfile { strong_in_batch: refused, ..profile(&[Manual, Auto], 0, 7) };
+    let why = "it needs no renewal".to_owned();
+    let kad = catalog::RenewalProfile { not_renewable_why: why, ..vm.clone() };
+    let old = catalog::RenewalProfile { discontinued: true, ..vm.clone() };
+    let mut changed = product("changed", vm.clone());
+    changed.profile_versions = vec![
+        version("2020-01-01 00:00", profile(&[Manual, Auto], 15, 0)),
+        version("2026-03-03 00:00", vm),
+    ];
+    let products = [
+        ("vm", converting),
+        ("pool", pool),
+        ("kec", kec.clone()),
+        ("ebs", kec),
+        ("kad", kad),
+        ("old", old),
+    ];
+    let mut products: Vec<_> =
+        products.into_iter().map(|(id, profile)| product(id, profile)).collect();
+    products.push(changed);
+    let voucher = |strategy: types::VoucherStrategy| {
+        Some(types::VoucherRule { strategy: strategy.into(), max_per_payment: None })
+    };
+    let account = catalog::AccountProfile {
+        profile: "cloud".to_owned(),
+        manual_vouchers: voucher(types::VoucherStrategy::LargestFirst),
+        automatic_vouchers: voucher(types::VoucherStrategy::LargestFirst),
+        unpaid_order_days: 15,
+        quote_hold_minutes: 15,
+        batch_limit: 100,
+        batch_limit_with_bound: 1_000,
+        outage_hours: 24,
+    };
+    Catalogue::read(1, products, vec![account])
+}
+
+fn version(from: &str, profile: catalog::RenewalProfile) -> catalog::ProfileVersion {
+    catalog::ProfileVersion { effective_time: Some(timestamp(at(from))), profile: Some(profile) }
+}
+
+fn product(id: &str, profile: catalog::RenewalProfile) -> catalog::Product {
+    catalog::Product {
+        product_id: id.to_owned(),
+        catalog: "cloud".to_owned(),
+        name: id.to_owned(),
+        line: format!("line of {id}"),
+        profile: Some(profile),
+        components: vec![catalog::Component {
+            name: "flavor".to_owned(),
+            sku_from: "flavor".to_owned(),
+            quantity_from: String::new(),
+        }],
+        ..catalog::Product::default()
+    }
+}
+
+fn profile(policies: &[RenewalPolicy], grace: i32, retention: i32) -> catalog::RenewalProfile {
+    let durations = ["1m", "6m", "1y"].map(|text| text.parse().unwrap()).to_vec();
+    catalog::RenewalProfile {
+        auto_cycles: durations.clone(),
+        durations,
+        policies: policies.iter().map(|policy| (*policy).into()).collect(),
+        boundary: Boundary::EndOfDay.into(),
+        end_shown: EndShown::LastSecond.into(),
+        late_start: LateStart::RenewalDate.into(),
+        grace_days: grace,
+        retention_days: retention,
+        strong_in_batch: StrongInBatch::Allowed.into(),
+        money_policy: Some(catalog::MoneyPolicy {
+            name: "cloud.v1".to_owned(),
+            rounding: catalog::money_policy::Rounding::HalfUp.into(),
+            odd_days: catalog::money_policy::OddDays::BeyondTerm.into(),
+            divisor: 30,
+        }),
+        ..catalog::RenewalProfile::default()
+    }
+}
+
+/// A catalog that never changes.
+#[derive(Debug)]
+struct Still;
+
+#[async_trait]
+impl Pricing for Still {
+    async fn version(&self) -> Result<i64, RemoteError> {
+        Ok(1)
+    }
+
+    async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
+        Ok(catalogue())
+    }
+
+    async fn quote(
+        &self,
+        _request: QuoteRenewalsRequest,
+    ) -> Result<QuoteRenewalsResponse, RemoteError> {
+        Ok(QuoteRenewalsResponse::default())
+    }
+}
