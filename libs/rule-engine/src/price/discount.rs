@@ -97,6 +97,25 @@ pub struct DiscountFacts<'a> {
 
 impl Condition {
     /// The answer (M-3).
+    ///
+    /// A discount on a year says nothing of twelve months (T-1):
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// use rule_engine::{kind::OrderKind, price::{Condition, DiscountFacts}};
+    /// let yearly = Condition { durations: vec!["1y".parse()?], ..Condition::default() };
+    /// let facts = |duration: &str| DiscountFacts {
+    ///     product: &"vm".parse().unwrap(),
+    ///     region: &"cn-north-1".parse().unwrap(),
+    ///     duration: duration.parse().ok(),
+    ///     months: 12,
+    ///     order_kind: OrderKind::Renewal,
+    ///     account_labels: &BTreeMap::new(),
+    /// };
+    /// assert!(yearly.holds(&facts("1y")));
+    /// assert!(!yearly.holds(&facts("12m")));
+    /// # Ok::<(), rule_engine::duration::InvalidDuration>(())
+    /// ```
     #[must_use]
     pub fn holds(&self, facts: &DiscountFacts<'_>) -> bool {
         fn among<T: PartialEq>(wanted: &[T], value: &T) -> bool {

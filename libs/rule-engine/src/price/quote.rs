@@ -229,6 +229,16 @@ fn over(denominator: u32) -> String {
 
 /// An order's payable: the sum of its items', never rounded again (M-5). Amounts in another
 /// currency are refused, and so is a sum that does not fit.
+///
+/// Three items of half a fen are three fen, not two:
+///
+/// ```
+/// use kernel::{Currency::Cny, Money};
+/// use rule_engine::price::order_total;
+/// let rounded_up = Money::new(1, Cny);
+/// assert_eq!(order_total([rounded_up; 3], Cny), Ok(Money::new(3, Cny)));
+/// assert!(order_total([Money::new(i64::MAX, Cny), rounded_up], Cny).is_err());
+/// ```
 pub fn order_total(
     items: impl IntoIterator<Item = Money>,
     currency: Currency,

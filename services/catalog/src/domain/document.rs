@@ -5,11 +5,15 @@ mod profile;
 mod reader;
 mod tree;
 
-use kernel::ids::ProductId;
+use chrono::{DateTime, Utc};
+use kernel::{Currency, ids::ProductId};
 use rule_engine::{
-    price::{Mistake as PriceMistake, Place as PricePlace, PriceBook, PriceList},
+    price::{
+        Mistake as PriceMistake, MonthlyRate, Place as PricePlace, PriceBook, PriceEntry, PriceList,
+    },
     profile::{AccountProfile, ProductProfile},
 };
+use rust_decimal::Decimal;
 
 use self::reader::{Mistakes, Noted, Place};
 
@@ -90,16 +94,9 @@ impl Parsed {
     /// there twice are mistakes.
     pub fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         let mistakes = Mistakes::default();
-        let parsed = tree::parse(text, &mistakes)
-            .and_then(|tree| read_document(&Place::top(&tree, &mistakes)));
-        // Prices are checked as a whole only where each of them could be read.
-        if let (Ok(parsed), true) = (&parsed, mistakes.is_empty())
-            && let Err(found) = PriceBook::compile("", &parsed.document.prices)
-        {
-            for PriceMistake { place, problem } in found {
-                mistakes.note(parsed.lines.of(place), problem);
-            }
-        }
+        let tree = tree::parse(text, &mistakes);
+        let read = tree.and_then(|tree| read_document(&Place::top(&tree, &mistakes)));
+        let parsed = read.and_then(|read| read.checked(&mistakes));
         match (parsed, mistakes.sorted()) {
             (Ok(parsed), mistakes) if mistakes.is_empty() => Ok(parsed),
             (_, mistakes) => Err(mistakes),
@@ -107,35 +104,94 @@ impl Parsed {
     }
 }
 
-fn read_document(place: &Place<'_>) -> Result<Parsed, Noted> {
+/// What of a document could be read.
+struct Read {
+    name: Result<String, Noted>,
+    account_profile: Result<AccountProfile, Noted>,
+    products: Vec<Result<Product, Noted>>,
+    prices: PriceList,
+    lines: Lines,
+    /// Whether each product could be read as far as prices ask for it.
+    knows_products: bool,
+    /// Whether each price could be read.
+    knows_prices: bool,
+}
+
+fn read_document(place: &Place<'_>) -> Result<Read, Noted> {
     let fields = place.fields()?;
     let name = fields.required("catalog", Place::name);
     let account_profile = fields.required("account_profile", profile::account_profile);
-    let products = fields.required("products", |place| place.list(prices::product));
-    let prices = fields.optional("prices", |place| place.list(prices::price));
-    let discounts = fields.optional("discounts", |place| place.list(prices::discount));
+    let products = fields.required("products", |place| place.readable(prices::product));
+    let prices = fields.optional("prices", |place| place.readable(prices::price));
+    let discounts = fields.optional("discounts", |place| place.readable(prices::discount));
     fields.finish();
 
     let mut lines = Lines::default();
     let mut sold = Vec::new();
     let mut rates = Vec::new();
-    for read in products? {
+    let mut knows_products = products.is_ok();
+    for read in products.unwrap_or_default() {
+        let Ok(read) = read else {
+            knows_products = false;
+            continue;
+        };
         lines.products.push(read.line);
         lines.components.push(read.component_lines);
         lines.tiers.push(read.tier_lines);
         sold.push(read.product);
         rates.push(read.priced);
     }
-    let (price_lines, prices) = prices?.unwrap_or_default().into_iter().unzip();
-    let (discount_lines, discounts) = discounts?.unwrap_or_default().into_iter().unzip();
+    let prices = prices.map(Option::unwrap_or_default);
+    let knows_prices = prices.as_ref().is_ok_and(|prices| prices.iter().all(Result::is_ok));
+    let prices = prices.unwrap_or_default().into_iter().flatten();
+    let discounts = discounts.ok().flatten().unwrap_or_default().into_iter().flatten();
+    let (price_lines, prices) = prices.unzip();
+    let (discount_lines, discounts) = discounts.unzip();
     (lines.prices, lines.discounts) = (price_lines, discount_lines);
-    let document = Document {
-        name: name?,
-        account_profile: account_profile?,
-        products: sold,
-        prices: PriceList { products: rates, prices, discounts },
-    };
-    Ok(Parsed { document, lines })
+    let prices = PriceList { products: rates, prices, discounts };
+    Ok(Read { name, account_profile, products: sold, prices, lines, knows_products, knows_prices })
+}
+
+impl Read {
+    /// The document, with its prices checked as a whole: as far as that does not only repeat what
+    /// has been noted of a part.
+    fn checked(mut self, mistakes: &Mistakes) -> Result<Parsed, Noted> {
+        if self.knows_products {
+            let unread = if self.knows_prices { Vec::new() } else { self.stand_ins() };
+            let prices = self.prices.prices.len();
+            self.prices.prices.extend(unread);
+            for PriceMistake { place, problem } in
+                PriceBook::compile("", &self.prices).err().unwrap_or_default()
+            {
+                mistakes.note(self.lines.of(place), problem);
+            }
+            self.prices.prices.truncate(prices);
+        }
+        let products: Result<_, _> = self.products.into_iter().collect();
+        let document = Document {
+            name: self.name?,
+            account_profile: self.account_profile?,
+            products: products?,
+            prices: self.prices,
+        };
+        Ok(Parsed { document, lines: self.lines })
+    }
+
+    /// A price for every component: one that could not be read may be meant for it.
+    fn stand_ins(&self) -> Vec<PriceEntry> {
+        let all = self.prices.products.iter().flat_map(|priced| {
+            priced.components.iter().map(|component| PriceEntry {
+                product: priced.product.clone(),
+                component: component.name.clone(),
+                sku: component.sku_from.clone(),
+                region: None,
+                currency: Currency::Cny,
+                effective_from: DateTime::<Utc>::MAX_UTC,
+                rate: MonthlyRate::Monthly(Decimal::ZERO),
+            })
+        });
+        all.collect()
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rule_engine::price::{
-    Bracket, Component, Condition, Discount, MonthlyRate, Off, Pays, PriceEntry, PricedProduct,
-    Tier,
+use kernel::ids::ProductId;
+use rule_engine::{
+    price::{
+        Bracket, Component, Condition, Discount, MonthlyRate, Off, Pays, PriceEntry, PricedProduct,
+        Tier,
+    },
+    profile::{MoneyPolicy, OddDays, Rounding},
 };
 
 use super::{
@@ -15,7 +19,9 @@ use super::{
 
 /// A product, and where its parts are.
 pub struct ReadProduct {
-    pub product: Product,
+    /// What it is, if all of that could be read.
+    pub product: Result<Product, Noted>,
+    /// How it is priced.
     pub priced: PricedProduct,
     pub line: usize,
     pub component_lines: Vec<usize>,
@@ -35,13 +41,18 @@ pub fn product(place: &Place<'_>) -> Result<ReadProduct, Noted> {
 
     let (component_lines, components) = components?.unwrap_or_default().into_iter().unzip();
     let (tier_lines, tiers) = tiers?.unwrap_or_default().into_iter().unzip();
-    let product = Product { id: id?, name: name?, line: line?, profile: profile? };
-    let priced = PricedProduct {
-        product: product.id.clone(),
-        money_policy: product.profile.money_policy.clone(),
-        components,
-        tiers,
+    let id: ProductId = id?;
+    // Prices are checked even where the profile could not be read; nothing is priced with this.
+    let unread = MoneyPolicy {
+        name: String::new(),
+        version: 0,
+        rounding: Rounding::HalfUp,
+        odd_days: OddDays::DaysBeyondTerm,
+        divisor: 30,
     };
+    let money_policy = profile.as_ref().map_or(unread, |profile| profile.money_policy.clone());
+    let priced = PricedProduct { product: id.clone(), money_policy, components, tiers };
+    let product = name.and_then(|name| Ok(Product { id, name, line: line?, profile: profile? }));
     Ok(ReadProduct { product, priced, line: place.line(), component_lines, tier_lines })
 }
 

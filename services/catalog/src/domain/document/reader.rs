@@ -33,10 +33,6 @@ impl Mistakes {
         Noted
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
-
     /// All of them, by line.
     pub fn sorted(self) -> Vec<Mistake> {
         let mut all = self.0.into_inner();
@@ -97,13 +93,21 @@ impl<'a> Place<'a> {
 
     /// The elements of a sequence, each read by `read`.
     pub fn list<T>(&self, read: impl Fn(&Self) -> Result<T, Noted>) -> Result<Vec<T>, Noted> {
+        // All are read before any failure counts.
+        self.readable(read)?.into_iter().collect()
+    }
+
+    /// The elements of a sequence, each read by `read`, also where some cannot be.
+    pub fn readable<T>(
+        &self,
+        read: impl Fn(&Self) -> Result<T, Noted>,
+    ) -> Result<Vec<Result<T, Noted>>, Noted> {
         let nodes = self.node.as_sequence().ok_or_else(|| self.wrong("must be a list"))?;
         let elements = nodes.iter().enumerate().map(|(at, node)| {
             let line = node.span().start().map_or(self.line, Marker::line);
             read(&self.child(node, line, format!("{}[{at}]", self.path)))
         });
-        // All are read before any failure counts.
-        elements.collect::<Vec<_>>().into_iter().collect()
+        Ok(elements.collect())
     }
 
     /// Plain text, not empty.

@@ -173,6 +173,31 @@ discounts:
     "#);
 }
 
+// M-1: a part that cannot be read does not hide what is wrong with the prices, nor does it make
+// anything wrong that is not.
+#[test]
+fn a_mistake_hides_no_other() {
+    let text = small(
+        "    components: [{name: flavor, sku_from: flavor}]
+prices:
+  - {product: vm, component: flavor, sku: s, currency: CNY, effective_from: never, monthly: 1}
+  - {product: eip, component: flavor, currency: CNY, effective_from: 2024-01-01T00:00:00Z, monthly: 1}
+  - {product: vm, component: disk, currency: CNY, effective_from: 2024-01-01T00:00:00Z, monthly: 1}
+",
+    );
+    insta::assert_snapshot!(mistakes(&text.replace("RENEWAL_DATE", "SOON")), @r#"
+    13: products[0].profile.late_start is wrong: unknown variant `SOON`, expected `RENEWAL_DATE` or `OLD_EXPIRY`
+    19: prices[0].effective_from must be an instant such as 2024-06-20T00:00:00+08:00
+    20: there is no product eip
+    21: vm has no component "disk"
+    "#);
+    // Without its id nobody knows what a product is.
+    insta::assert_snapshot!(mistakes(&text.replace("id: vm", "id: v m")), @"
+    7: products[0].id must be 1 to 64 letters, digits or any of . _ : - and start with a letter or digit
+    19: prices[0].effective_from must be an instant such as 2024-06-20T00:00:00+08:00
+    ");
+}
+
 // T-7, P-1, A-1: what profiles refuse is named at the field.
 #[test]
 fn mistakes_of_profiles_have_lines() {
