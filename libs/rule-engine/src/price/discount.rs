@@ -104,16 +104,18 @@ impl Condition {
     /// # use std::collections::BTreeMap;
     /// use rule_engine::{kind::OrderKind, price::{Condition, DiscountFacts}};
     /// let yearly = Condition { durations: vec!["1y".parse()?], ..Condition::default() };
-    /// let facts = |duration: &str| DiscountFacts {
-    ///     product: &"vm".parse().unwrap(),
-    ///     region: &"cn-north-1".parse().unwrap(),
-    ///     duration: duration.parse().ok(),
-    ///     months: 12,
-    ///     order_kind: OrderKind::Renewal,
-    ///     account_labels: &BTreeMap::new(),
+    /// let holds = |duration: &str| {
+    ///     yearly.holds(&DiscountFacts {
+    ///         product: &"vm".parse().unwrap(),
+    ///         region: &"cn-north-1".parse().unwrap(),
+    ///         duration: duration.parse().ok(),
+    ///         months: 12,
+    ///         order_kind: OrderKind::Renewal,
+    ///         account_labels: &BTreeMap::new(),
+    ///     })
     /// };
-    /// assert!(yearly.holds(&facts("1y")));
-    /// assert!(!yearly.holds(&facts("12m")));
+    /// assert!(holds("1y"));
+    /// assert!(!holds("12m"));
     /// # Ok::<(), rule_engine::duration::InvalidDuration>(())
     /// ```
     #[must_use]
