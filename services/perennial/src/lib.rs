@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod demo;
 mod migrate;
 pub mod serve;
 pub mod suite;
@@ -17,6 +18,7 @@ use kernel::Env;
 /// Renews cloud instances.
 #[derive(Debug, clap::Parser)]
 #[command(name = "perennial", version, about, long_about = None, arg_required_else_help = true)]
+#[command(after_help = client::EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +32,8 @@ enum Command {
     Migrate(Box<suite::SuiteArgs>),
     /// Check what must always hold of money, orders and terms; changes nothing.
     Audit(Box<suite::SuiteArgs>),
+    /// Tell the stories of four vendors on a suite of its own, and check them against the rules.
+    Demo,
     #[command(flatten)]
     Client(Box<client::Command>),
 }
@@ -47,6 +51,7 @@ pub async fn run(cli: Cli, env: Env) -> ExitCode {
         Command::Serve(command) => serve::run(*command, env).await,
         Command::Migrate(args) => migrate::run(*args).await,
         Command::Audit(args) => audit::run(*args, env).await,
+        Command::Demo => demo::run().await,
         Command::Client(command) => return client::run(*command, &env).await,
     };
     result.unwrap_or_else(|error| {

@@ -20,12 +20,12 @@ pub fn descriptor<M: Name>() -> MessageDescriptor {
     POOL.get_message_by_name(&M::full_name()).expect("every message is in the descriptors")
 }
 
-/// `message` as JSON by the protobuf mapping, under the contract's own field names; fields that are
-/// not set are left out, 64-bit integers are strings.
+/// `message` as JSON by the protobuf mapping, under the contract's own field names. 64-bit integers
+/// are strings; zeros and empty lists are there, so that programs need not know the defaults.
 pub fn to_json<M: Message + Name>(message: &M) -> Value {
     let mut dynamic = DynamicMessage::new(descriptor::<M>());
     dynamic.transcode_from(message).expect("a message is of its own type");
-    let options = SerializeOptions::new().use_proto_field_name(true);
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
     dynamic
         .serialize_with_options(serde_json::value::Serializer, &options)
         .unwrap_or_else(|error| Value::String(error.to_string()))

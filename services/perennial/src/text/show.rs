@@ -30,12 +30,12 @@ pub fn exact(amount: Option<&Decimal>) -> String {
     value.to_string()
 }
 
-/// An instant in `zone`: `2026-01-31 08:00:00`; fractions of a second only if there are any.
+/// An instant in `zone`, to the second: `2026-01-31 08:00:00`.
 pub fn instant(instant: Option<&prost_types::Timestamp>, zone: Tz) -> String {
     let time = instant.and_then(|&instant| convert::instant(instant).ok());
     time.map_or_else(
         || NOTHING.to_owned(),
-        |time| time.with_timezone(&zone).format("%F %T%.f").to_string(),
+        |time| time.with_timezone(&zone).format("%F %T").to_string(),
     )
 }
 

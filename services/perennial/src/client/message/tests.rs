@@ -82,5 +82,24 @@ fn messages_become_json_under_the_names_of_the_contract() {
     let mut rows =
         read("instance_id: vm-1\nprepaid: {start_time: 2018-08-02, end_time: 2018-09-03}").unwrap();
     let json = to_json(&rows.remove(0));
-    insta::assert_snapshot!(json, @r#"{"instance_id":"vm-1","prepaid":{"end_time":"2018-09-02T16:00:00Z","start_time":"2018-08-01T16:00:00Z"}}"#);
+    insta::assert_snapshot!(format!("{json:#}"), @r#"
+    {
+      "account_id": "",
+      "change_pending": false,
+      "instance_id": "vm-1",
+      "labels": {},
+      "name": "",
+      "one_time": false,
+      "prepaid": {
+        "end_time": "2018-09-02T16:00:00Z",
+        "start_time": "2018-08-01T16:00:00Z"
+      },
+      "product_id": "",
+      "region": "",
+      "released": false,
+      "room_type": "",
+      "source_version": "0",
+      "trial": false
+    }
+    "#);
 }

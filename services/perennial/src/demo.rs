@@ -1,0 +1,63 @@
+//! `perennial demo`: the stories of four vendors, told on a suite that runs in this process on
+//! temporary SQLite files, and checked against the rules' own figures.
+//!
+//! ```text
+//! world   the suite, its clock and its clients      jdcloud, kingsoft, aliyun, huaweicloud
+//! story   prints, checks, counts                    books   balances, ledgers, audit
+//! ```
+
+mod aliyun;
+mod books;
+mod huaweicloud;
+mod jdcloud;
+mod kingsoft;
+mod rows;
+mod story;
+mod vouchers;
+mod world;
+
+use std::{io::Write, process::ExitCode};
+
+use self::{story::Story, world::World};
+use crate::text::table::{Look, look};
+
+/// How the stories went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// How many things were checked.
+    pub checked: usize,
+    /// What was not as it should be, one sentence each.
+    pub off: Vec<String>,
+}
+
+/// Tells the stories on standard output, and fails if anything was off.
+pub async fn run() -> anyhow::Result<ExitCode> {
+    let told = tell(Box::new(anstream::stdout())).await?;
+    Ok(if told.off.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Tells the stories to `out`.
+pub async fn tell(out: Box<dyn Write + Send>) -> anyhow::Result<Told> {
+    let mut story = Story::new(World::start().await?, out);
+    prologue(&mut story).await?;
+    jdcloud::tell(&mut story).await?;
+    kingsoft::tell(&mut story).await?;
+    vouchers::tell(&mut story).await?;
+    aliyun::tell(&mut story).await?;
+    huaweicloud::tell(&mut story).await?;
+    books::tell(&mut story).await?;
+    let told = story.end()?;
+    Ok(told)
+}
+
+async fn prologue(story: &mut Story) -> anyhow::Result<()> {
+    story.chapter("Perennial", "One suite, four clouds; every difference between them is data.")?;
+    story.section("The catalogs of four vendors are applied")?;
+    for (name, document) in world::CATALOGS {
+        let changes = story.world.apply(document).await?;
+        story.say(&format!("{name}: {changes} things are new"))?;
+        let again = story.world.apply(document).await?;
+        story.check(&format!("{name}, applied again, changes"), again, 0)?;
+    }
+    story.say(&look("Prices without a published source are marked so in the files.", Look::Quiet))
+}
