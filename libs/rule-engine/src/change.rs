@@ -57,6 +57,37 @@ pub(crate) fn change_in_batch() -> Refusal {
 /// Whether the term that renews the instance at `now` starts at the payment instant, whatever its
 /// product's `late_start` says: it does where the instance has no term to continue (C-1), and where
 /// a new configuration takes effect at once because the instance is expired (C-2).
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # let now = "2024-06-10T12:00:00+08:00".parse()?;
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// use rule_engine::change::starts_at_payment;
+/// // Before the expiry a new configuration waits for the new term.
+/// let vm = &world.instances[&"vm".parse()?];
+/// let large = [("flavor", "large")].into_iter().collect();
+/// assert!(!starts_at_payment(vm, Some(&large), now));
+/// assert!(starts_at_payment(vm, Some(&large), vm.expiry().unwrap()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn starts_at_payment(
     instance: &Instance,

@@ -18,6 +18,38 @@ use crate::{
 ///
 /// Where `extent` is given the dates count too; without one the answer says whether there is any
 /// way to renew it. Each refusal names under `instance` the member of the group that it is about.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # let now = "2024-06-10T12:00:00+08:00".parse()?;
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// # let binding = Binding { parent: "vm".parse()?, kind: BindingKind::Forced };
+/// # world.instances.get_mut(&"disk".parse()?).unwrap().binding = Some(binding);
+/// use rule_engine::check::check_renewal;
+/// // The machine brings its disk along; the disk alone is refused.
+/// assert!(check_renewal(&"vm".parse()?, None, &world, now).is_empty());
+/// let refusals = check_renewal(&"disk".parse()?, None, &world, now);
+/// assert_eq!(refusals[0].reason.code(), "GROUP_MUST_RENEW_TOGETHER");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn check_renewal(
     id: &InstanceId,

@@ -235,6 +235,37 @@ pub struct Bound {
 
 /// What is bound to the group of the instance `id` at `now`, by kind (strong, forced, optional),
 /// then id (B-2): `STRONG` and `FORCED` come by themselves, the user ticks what is `OPTIONAL`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # let now = "2024-06-10T12:00:00+08:00".parse()?;
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// # let binding = Binding { parent: "vm".parse()?, kind: BindingKind::Optional };
+/// # world.instances.get_mut(&"disk".parse()?).unwrap().binding = Some(binding);
+/// use rule_engine::group::bound_to;
+/// // What is bound to an instance is found from the parent, not from the child.
+/// assert_eq!(bound_to(&"vm".parse()?, &world, now)[0].id, "disk".parse()?);
+/// assert!(bound_to(&"disk".parse()?, &world, now).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn bound_to(id: &InstanceId, world: &World, now: DateTime<Utc>) -> Vec<Bound> {
     let groups = Groups::of(world, now);

@@ -182,7 +182,8 @@ impl Instance {
     /// use rule_engine::{instance::{Billing, Instance}, policy::PolicyState, term::Lease};
     /// let expiry = "2024-06-20T16:00:00Z".parse()?;
     /// let billing = Billing::Prepaid(Lease { end: expiry, anchor: 20.try_into()? });
-    /// let mut vm = Instance::new("i-1".parse()?, "a".parse()?, "vm".parse()?, "r".parse()?, billing);
+    /// let (account, product, region) = ("a".parse()?, "vm".parse()?, "r".parse()?);
+    /// let mut vm = Instance::new("i-1".parse()?, account, product, region, billing);
     /// assert!(vm.is_expired(expiry)); // the end is not in the term
     /// assert_eq!(vm.billing_at(expiry), billing);
     ///
@@ -272,8 +273,8 @@ pub struct World {
     pub account: Account,
     /// The profiles in force now.
     pub profiles: BTreeMap<ProductId, Arc<ProductProfile>>,
-    /// For instances whose expiry is past, the rules in force then, where they are others than those
-    /// of the profile now (L-5).
+    /// For instances whose expiry is past, the rules in force then, where they are others than
+    /// those of the profile now (L-5).
     pub lifecycle_at_expiry: BTreeMap<InstanceId, LifecycleRules>,
     /// The instances.
     pub instances: BTreeMap<InstanceId, Instance>,

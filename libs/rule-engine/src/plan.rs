@@ -194,7 +194,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Why the instance is refused or left out, the first by precedence first; nothing if it is not.
+    /// Why the instance is refused or left out, the first by precedence first; nothing if it is
+    /// neither.
     #[must_use]
     pub fn refusals_of(&self, id: &InstanceId) -> Vec<Refusal> {
         let refused = self.refused.iter().filter(|one| one.instance == *id);

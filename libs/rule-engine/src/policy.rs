@@ -183,6 +183,38 @@ pub struct PolicyResult {
 /// postpaid, or past its time to be renewed, has nothing to set and does not stand in the way.
 ///
 /// Too many ids are refused as a whole: `TOO_MANY_INSTANCES`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # let now = "2024-06-10T12:00:00+08:00".parse()?;
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// # let binding = Binding { parent: "vm".parse()?, kind: BindingKind::Forced };
+/// # world.instances.get_mut(&"disk".parse()?).unwrap().binding = Some(binding);
+/// use rule_engine::policy::{PolicyWish, set_policies};
+/// // Set on a child that always goes along, a policy is that of its parent too.
+/// let auto = PolicyWish::Auto { cycle: None, remaining: None };
+/// let results = set_policies(&["disk".parse()?], auto, &world, now)?;
+/// assert_eq!(results[0].outcome.as_ref().unwrap().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn set_policies(
     ids: &[InstanceId],
     wish: PolicyWish,

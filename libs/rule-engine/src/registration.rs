@@ -1,6 +1,7 @@
 //! What product consoles say of instances, and what of it is taken over.
 
 mod correction;
+mod mismatch;
 
 use std::collections::BTreeMap;
 
@@ -12,12 +13,15 @@ use kernel::{
     ids::{AccountId, InstanceId, OrderId, ProductId, Region},
 };
 
-pub use self::correction::{Correction, correct_expiry};
+pub use self::{
+    correction::{Correction, correct_expiry},
+    mismatch::group_mismatches,
+};
 use crate::{
     calendar::{DayOfMonth, check_end},
     check,
     configuration::{Configuration, Setting},
-    instance::{Account, Billing, Binding, BindingKind, Instance},
+    instance::{Account, Billing, Binding, Instance},
     profile::Boundary,
     reason::{Reason, Refusal},
     term::{Term, registered_anchor},
@@ -104,6 +108,27 @@ pub enum Repeated {
 /// Without an anchor it is the start's local day in `zone` if the end fits it, else the end's own
 /// day; `boundary` is the product's. A term that does not end after it starts, or not in the years
 /// 1970 to 9999, is `DATE_OUT_OF_RANGE` (T-8).
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use rule_engine::{configuration::Configuration, profile::Boundary, registration::*};
+/// # let registration = Registration {
+/// #     id: "vm".parse()?, account: "a".parse()?, product: "p".parse()?, region: "r".parse()?,
+/// #     name: String::new(), labels: BTreeMap::new(), room_type: None,
+/// #     configuration: Configuration::default(),
+/// #     billing: RegisteredBilling::Prepaid {
+/// #         start: "2024-01-31T10:00:00+08:00".parse()?,
+/// #         end: "2024-03-01T00:00:00+08:00".parse()?, anchor: None,
+/// #     },
+/// #     trial: false, one_time: false, change_pending: false, released: false, binding: None,
+/// #     source_version: 1,
+/// # };
+/// use chrono_tz::Asia::Shanghai;
+/// // Bought on the 31st of January, paid through the 29th of February: the day stays the 31st.
+/// let registered = register(registration, Boundary::EndOfDay, Shanghai)?;
+/// assert_eq!(registered.first_term.unwrap().anchor.get(), 31);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn register(row: Registration, boundary: Boundary, zone: Tz) -> Result<Registered, Refusal> {
     let first_term = match row.billing {
         RegisteredBilling::Postpaid => None,
@@ -143,6 +168,31 @@ pub fn register(row: Registration, boundary: Boundary, zone: Tz) -> Result<Regis
 ///
 /// `priced` says whether a setting of the configuration decides on the price. Every reason is given
 /// at once; a row with an older or equal `source_version` does nothing, whatever it says.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use rule_engine::{configuration::Configuration, profile::Boundary, registration::*};
+/// # let registration = Registration {
+/// #     id: "vm".parse()?, account: "a".parse()?, product: "p".parse()?, region: "r".parse()?,
+/// #     name: String::new(), labels: BTreeMap::new(), room_type: None,
+/// #     configuration: Configuration::default(),
+/// #     billing: RegisteredBilling::Prepaid {
+/// #         start: "2024-01-31T10:00:00+08:00".parse()?,
+/// #         end: "2024-03-01T00:00:00+08:00".parse()?, anchor: None,
+/// #     },
+/// #     trial: false, one_time: false, change_pending: false, released: false, binding: None,
+/// #     source_version: 1,
+/// # };
+/// # let zone = chrono_tz::Asia::Shanghai;
+/// let known = register(registration.clone(), Boundary::EndOfDay, zone)?.instance;
+/// // A message that comes late changes nothing, whatever it says.
+/// let late = Registration { region: "elsewhere".parse()?, ..registration.clone() };
+/// assert_eq!(repeat(late, &known, |_| true), Ok(Repeated::Unchanged));
+/// let newer = Registration { region: "elsewhere".parse()?, source_version: 2, ..registration };
+/// let refusals = repeat(newer, &known, |_| true).unwrap_err();
+/// assert_eq!(refusals[0].reason.code(), "INSTANCE_IMMUTABLE_FIELD");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn repeat(
     row: Registration,
     known: &Instance,
@@ -240,43 +290,6 @@ fn held(row: &Registration, known: &Instance, priced: impl Fn(&str) -> bool) -> 
         return Held::Free;
     }
     check::held_refusal(known, None).map_or(Held::Free, Held::Refused)
-}
-
-/// Which of `rows`, the instances that rows of one registration make or change, end at another
-/// instant than their group, or are billed differently: `GROUP_EXPIRY_MISMATCH` (B-4).
-///
-/// `others` has what else is registered of their groups. Strong members share one term; each is
-/// compared with its parent, so a group that is registered at once may come in any order.
-#[must_use]
-pub fn group_mismatches(
-    rows: &BTreeMap<InstanceId, Instance>,
-    others: &BTreeMap<InstanceId, Instance>,
-) -> BTreeMap<InstanceId, Refusal> {
-    let known = |id: &InstanceId| rows.get(id).or_else(|| others.get(id));
-    let mut found = BTreeMap::new();
-    for child in rows.values().chain(others.values().filter(|one| !rows.contains_key(&one.id))) {
-        let Some(binding) = &child.binding else { continue };
-        let Some(parent) = known(&binding.parent) else { continue };
-        if binding.kind != BindingKind::Strong || child.billing_agrees(parent) {
-            continue;
-        }
-        let message = format!("{} and {} must end at one instant.", parent.id, child.id);
-        let refusal = Refusal::new(Reason::GroupExpiryMismatch, message)
-            .with_all("instances", [&parent.id, &child.id]);
-        for id in [&parent.id, &child.id] {
-            if rows.contains_key(id) {
-                found.entry(id.clone()).or_insert_with(|| refusal.clone());
-            }
-        }
-    }
-    found
-}
-
-impl Instance {
-    /// Whether both are billed alike and end at the same instant (B-4).
-    fn billing_agrees(&self, other: &Self) -> bool {
-        self.billing.mode() == other.billing.mode() && self.expiry() == other.expiry()
-    }
 }
 
 /// `ACCOUNT_ZONE_FIXED`, if the account already owns an instance and zone or currency would change:

@@ -50,7 +50,7 @@ fn each_row_of_the_table_refuses_on_its_own() {
     hold(&mut world, "one");
     assert_eq!(check(&world, "one", None, NOW), "OPEN_ORDER_EXISTS");
     let refusals = check_renewal(&id("one"), None, &world, at(NOW));
-    assert_eq!(refusals[0].metadata["order"], order(7).to_string());
+    assert_eq!(refusals[0].metadata["order_id"], order(7).to_string());
     world.account.frozen = true;
     assert_eq!(check(&world, "one", None, NOW), "ACCOUNT_FROZEN OPEN_ORDER_EXISTS");
 }

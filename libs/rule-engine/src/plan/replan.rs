@@ -42,6 +42,43 @@ pub struct MovedTerm {
 ///
 /// Paid after the expiry, an order that was made before it runs from where `late_start` says
 /// (T-3), and a new configuration takes effect at once (C-2).
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # let now = "2024-06-10T12:00:00+08:00".parse()?;
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// use rule_engine::plan::{Extent, Selection, plan, replan};
+/// let selection = Selection::of(["vm".parse()?], Extent::Duration("1m".parse()?));
+/// let items = plan(&selection, &world, now)?.items;
+/// let order = kernel::ids::OrderId(uuid::Uuid::from_u128(1));
+/// let held = OpenOrder { id: order, unpaid: true };
+/// world.instances.get_mut(&"vm".parse()?).unwrap().open_order = Some(held);
+///
+/// // Ordered before the expiry and paid two days after it: the term runs from the payment.
+/// let paid_at = "2024-06-22T09:00:00+08:00".parse()?;
+/// let replanned = replan(order, &selection, &items, &world, paid_at)?;
+/// assert_eq!(replanned.items[0].last_day.to_string(), "2024-07-22");
+/// assert_eq!(replanned.moved.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn replan(
     order: OrderId,
     selection: &Selection,

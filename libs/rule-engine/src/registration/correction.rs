@@ -31,6 +31,39 @@ pub enum Correction {
 /// Refused: `OPEN_ORDER_EXISTS` (an order was priced with the expiry), `NO_EXPIRY` for a postpaid
 /// instance, `DATE_TOO_EARLY` for an end at or before the start of the last term,
 /// `DATE_OUT_OF_RANGE` (T-8).
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use rule_engine::{instance::*, profile::{AccountSettings, ProductProfile}, term::Lease};
+/// # let profile: ProductProfile = serde_json::from_str(r#"{
+/// #     "durations": ["1m", "1y"], "policies": ["MANUAL", "AUTO", "NOT_RENEW"],
+/// #     "auto_schedule": {"days_before": 7, "time": "08:00", "stop": "UNTIL_EXPIRY"},
+/// #     "late_start": "RENEWAL_DATE", "grace_days": 0, "retention_days": 7,
+/// #     "money_policy": {"name": "n", "version": 1, "rounding": "HALF_UP"}
+/// # }"#)?;
+/// # let settings: AccountSettings =
+/// #     serde_json::from_str(r#"{"zone": "Asia/Shanghai", "currency": "CNY"}"#)?;
+/// # let mut world = World::new(Account { id: "a".parse()?, settings, frozen: false });
+/// # world.profiles.insert("p".parse()?, Arc::new(profile));
+/// # for (id, end, day) in [
+/// #     ("vm", "2024-06-21T00:00:00+08:00", 20), ("disk", "2024-06-21T00:00:00+08:00", 20),
+/// # ] {
+/// #     let billing = Billing::Prepaid(Lease { end: end.parse()?, anchor: day.try_into()? });
+/// #     let (account, product, region) = ("a".parse()?, "p".parse()?, "r".parse()?);
+/// #     let one = Instance::new(id.parse()?, account, product, region, billing);
+/// #     world.instances.insert(one.id.clone(), one);
+/// # }
+/// use rule_engine::{registration::{Correction, correct_expiry}, term::Term};
+/// # let zone = chrono_tz::Asia::Shanghai;
+/// let vm = &world.instances[&"vm".parse()?];
+/// let (start, end) = ("2024-05-21T00:00:00+08:00".parse()?, vm.expiry().unwrap());
+/// let last = Term { start, end, anchor: 20.try_into()? };
+/// let corrected = correct_expiry(vm, Some(last), "2024-06-11T00:00:00+08:00".parse()?, zone)?;
+/// // Nothing is edited: the term is marked as cut, and ends on another day from now on.
+/// let Correction::Shortened(term) = corrected else { panic!("it ends earlier") };
+/// assert_eq!((term.start, term.anchor.get()), (last.start, 10));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn correct_expiry(
     instance: &Instance,
     last_term: Option<Term>,

@@ -3,7 +3,7 @@ use chrono_tz::Asia::{Shanghai, Tokyo};
 use super::*;
 use crate::{
     fixtures::{add, add_postpaid, at, bind, end, get, id, order, reasons, world},
-    instance::OpenOrder,
+    instance::{BindingKind, OpenOrder},
     policy::PolicyState,
 };
 
