@@ -8,6 +8,7 @@
 //! All amounts of one payment are minor units of one currency, that of the wallet (W-6).
 
 mod decide;
+mod outcome;
 mod split;
 mod strategy;
 mod usable;
@@ -22,9 +23,10 @@ use kernel::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    decide::{
+    decide::{decide, explain, spendable},
+    outcome::{
         Coverage, Decision, Explanation, ItemParts, NotApplicable, PaymentRefused, Shortfall,
-        Unused, VoucherPayment, decide, explain, spendable,
+        Unused, VoucherPayment,
     },
     split::{Unpaid, split},
     usable::WhyNot,
@@ -92,6 +94,15 @@ const fn yes() -> bool {
 impl VoucherTerms {
     /// Terms that restrict nothing but the time: usable from `valid_from` up to, but not at,
     /// `expires` (V-1, V-5).
+    ///
+    /// Who says nothing of automatic renewals lets them use it:
+    ///
+    /// ```
+    /// # use chrono::{DateTime, TimeDelta};
+    /// use rule_engine::voucher::VoucherTerms;
+    /// # let start = DateTime::UNIX_EPOCH;
+    /// assert!(VoucherTerms::within(start, start + TimeDelta::days(30)).automatic_use);
+    /// ```
     #[must_use]
     pub fn within(valid_from: DateTime<Utc>, expires: DateTime<Utc>) -> Self {
         Self {
@@ -125,6 +136,14 @@ pub enum ProductScope {
 
 impl ProductScope {
     /// Whether `product` is one of them (V-1).
+    ///
+    /// ```
+    /// use rule_engine::voucher::ProductScope;
+    /// let disk = || "disk".parse().unwrap();
+    /// // An empty list of exceptions excepts nothing; an empty list of products has none.
+    /// assert!(ProductScope::Except([].into()).covers(&disk()));
+    /// assert!(!ProductScope::Only([].into()).covers(&disk()));
+    /// ```
     #[must_use]
     pub fn covers(&self, product: &ProductId) -> bool {
         match self {
@@ -191,6 +210,17 @@ pub enum VoucherChoice {
 
 impl VoucherChoice {
     /// Whether any voucher may pay at all; if not, cash pays whatever vouchers there are (V-2).
+    ///
+    /// Where the customer chooses and has chosen none, none pays:
+    ///
+    /// ```
+    /// use rule_engine::{
+    ///     profile::{VoucherRule, VoucherStrategy::ChosenByUser},
+    ///     voucher::VoucherChoice,
+    /// };
+    /// let rule = VoucherRule { strategy: ChosenByUser, max_per_payment: Some(1) };
+    /// assert!(!VoucherChoice::Rule(rule).allows_vouchers());
+    /// ```
     #[must_use]
     pub fn allows_vouchers(&self) -> bool {
         let named_none = matches!(self, Self::Named { ids, .. } if ids.is_empty());

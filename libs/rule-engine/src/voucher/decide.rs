@@ -2,154 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{
-    Currency, Money,
-    ids::{InstanceId, VoucherId},
-};
+use kernel::ids::VoucherId;
 
 use super::{
-    Payment, Unpaid, VoucherChoice, WhyNot, split,
+    Coverage, Decision, Explanation, ItemParts, NotApplicable, Payment, PaymentRefused, Shortfall,
+    Unpaid, Unused, VoucherChoice, VoucherPayment, WhyNot, split,
     strategy::{Candidate, first},
     usable::{Usable, judge},
 };
-use crate::reason::{Reason, Refusal};
-
-/// How a payment ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Vouchers and cash pay the whole of it.
-    Covered(Coverage),
-    /// They do not, and nothing is taken (V-3).
-    Short(Shortfall),
-}
-
-/// Too little money, in minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shortfall {
-    /// What was to be paid.
-    pub needed: i64,
-    /// What vouchers and cash could have paid (W-1).
-    pub available: i64,
-    /// `needed - available`. Always positive.
-    pub missing: i64,
-}
-
-impl Shortfall {
-    /// `INSUFFICIENT_FUNDS`, with `needed`, `available` and `missing` in minor units of
-    /// `currency` (W-1).
-    #[must_use]
-    pub fn refusal(&self, currency: Currency) -> Refusal {
-        let money = |minor| Money::new(minor, currency);
-        let message = format!(
-            "{} is needed and {} is available, so {} is missing.",
-            money(self.needed),
-            money(self.available),
-            money(self.missing)
-        );
-        Refusal::new(Reason::InsufficientFunds, message)
-            .with("needed", self.needed)
-            .with("available", self.available)
-            .with("missing", self.missing)
-            .with("currency", currency)
-    }
-}
-
-/// What pays what.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// What each voucher pays, in the order in which they are taken.
-    pub vouchers: Vec<VoucherPayment>,
-    /// What cash pays, in minor units.
-    pub cash: i64,
-    /// What pays each item, in the order of [`Payment::items`] (V-4).
-    pub items: Vec<ItemParts>,
-}
-
-/// What one voucher pays of a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VoucherPayment {
-    /// The voucher.
-    pub voucher: VoucherId,
-    /// What it pays, in minor units. Always positive.
-    pub paid: i64,
-    /// What a single-use voucher loses by it, in minor units (V-1, V-5).
-    pub forfeited: i64,
-}
-
-/// What one item is paid with (V-4). Refunds use these parts, never a new split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ItemParts {
-    /// The item's instance.
-    pub instance: InstanceId,
-    /// What vouchers pay of it, in the order in which they are taken; each more than nothing.
-    pub vouchers: Vec<(VoucherId, i64)>,
-    /// What cash pays of it, in minor units.
-    pub cash: i64,
-}
-
-/// What would pay, and why not the others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// What is to be paid, in minor units.
-    pub needed: i64,
-    /// What would pay; less than the whole where something is missing.
-    pub coverage: Coverage,
-    /// What is missing, in minor units; zero where the whole is covered (W-1).
-    pub missing: i64,
-    /// The vouchers that would not pay, nearest end first, then by id.
-    pub unused: Vec<Unused>,
-}
-
-/// A voucher that does not pay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unused {
-    /// The voucher.
-    pub voucher: VoucherId,
-    /// Every reason; at least one.
-    pub why_not: Vec<WhyNot>,
-}
-
-/// Why a payment is refused whatever money there is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PaymentRefused {
-    /// Vouchers were named that cannot be used (V-2): `VOUCHER_NOT_APPLICABLE`. By id.
-    #[error("{}.", sentences(.0))]
-    VoucherNotApplicable(Vec<NotApplicable>),
-    /// The items cost more together than an amount can be: `AMOUNT_TOO_LARGE`.
-    #[error("The items cost more together than can be paid at once.")]
-    AmountTooLarge,
-}
-
-/// A voucher that was named and cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotApplicable {
-    /// The voucher.
-    pub voucher: VoucherId,
-    /// Every reason; at least one.
-    pub why_not: Vec<WhyNot>,
-}
-
-impl PaymentRefused {
-    /// The reason code, the sentence, and the vouchers concerned (V-2).
-    #[must_use]
-    pub fn refusal(&self) -> Refusal {
-        match self {
-            Self::VoucherNotApplicable(refused) => {
-                Refusal::new(Reason::VoucherNotApplicable, self.to_string())
-                    .with_all("voucher_ids", refused.iter().map(|it| it.voucher))
-            }
-            Self::AmountTooLarge => Refusal::new(Reason::AmountTooLarge, self.to_string()),
-        }
-    }
-}
-
-fn sentences(refused: &[NotApplicable]) -> String {
-    let sentence = |NotApplicable { voucher, why_not }: &NotApplicable| {
-        let reasons: Vec<_> = why_not.iter().map(ToString::to_string).collect();
-        format!("Voucher {voucher} {}", reasons.join(" and "))
-    };
-    refused.iter().map(sentence).collect::<Vec<_>>().join("; ")
-}
 
 /// Decides a payment: the vouchers that may pay do so one after the other, each as much as it can,
 /// until nothing is left or the maximum is reached; cash pays the rest; if it cannot, nothing pays
@@ -222,8 +82,44 @@ pub fn decide(payment: &Payment<'_>) -> Result<Decision, PaymentRefused> {
 /// What can be spent on a payment: the cash, and what the vouchers that would be selected for it
 /// can pay of it (W-1). In minor units; [`i64::MAX`] where it is more.
 ///
-/// It is not the sum of the balances: a voucher of 80 pays 50 of a fee of 50. Errors: as
-/// [`decide`].
+/// Errors: as [`decide`].
+///
+/// It is not the sum of the balances: for a fee of 50, cash of 25 and a voucher of 80 are 75.
+///
+/// ```
+/// # use chrono::{DateTime, TimeDelta};
+/// # use kernel::Currency;
+/// # use rule_engine::{
+/// #     kind::{BillingMode, OrderKind},
+/// #     profile::{VoucherRule, VoucherStrategy::NearestExpiryThenLargest},
+/// #     voucher::{PayableItem, Payment, Voucher, VoucherChoice, VoucherTerms},
+/// # };
+/// # let at = DateTime::UNIX_EPOCH;
+/// # let terms = VoucherTerms::within(at, at + TimeDelta::days(30));
+/// # let rule = VoucherRule { strategy: NearestExpiryThenLargest, max_per_payment: None };
+/// # let items = [PayableItem {
+/// #     instance: "i-1".parse().unwrap(),
+/// #     product: "vm".parse().unwrap(),
+/// #     region: "cn-north-1".parse().unwrap(),
+/// #     billing_mode: BillingMode::Prepaid,
+/// #     order_kind: OrderKind::Renewal,
+/// #     term_months: 1,
+/// #     discounted: false,
+/// #     payable: 50,
+/// # }];
+/// # let id = "00000000-0000-0000-0000-000000000001".parse().unwrap();
+/// # let vouchers = [Voucher { id, remaining: 80, terms }];
+/// # let payment = Payment {
+/// #     items: &items,
+/// #     vouchers: &vouchers,
+/// #     cash: 25,
+/// #     choice: &VoucherChoice::Rule(rule),
+/// #     at,
+/// #     automatic: false,
+/// #     currency: Currency::Cny,
+/// # };
+/// assert_eq!(rule_engine::voucher::spendable(&payment), Ok(75));
+/// ```
 pub fn spendable(payment: &Payment<'_>) -> Result<i64, PaymentRefused> {
     let explanation = explain(payment)?;
     let vouchers: i64 = explanation.coverage.vouchers.iter().map(|voucher| voucher.paid).sum();
@@ -234,6 +130,46 @@ pub fn spendable(payment: &Payment<'_>) -> Result<i64, PaymentRefused> {
 /// (V-1, V-2). Where money is missing, all that there is stands in the coverage.
 ///
 /// Errors: as [`decide`].
+///
+/// A voucher that pays the whole leaves the cash alone, and nothing of it is lost:
+///
+/// ```
+/// # use chrono::{DateTime, TimeDelta};
+/// # use kernel::Currency;
+/// # use rule_engine::{
+/// #     kind::{BillingMode, OrderKind},
+/// #     profile::{VoucherRule, VoucherStrategy::NearestExpiryThenLargest},
+/// #     voucher::{PayableItem, Payment, Voucher, VoucherChoice, VoucherTerms},
+/// # };
+/// # let at = DateTime::UNIX_EPOCH;
+/// # let terms = VoucherTerms::within(at, at + TimeDelta::days(30));
+/// # let rule = VoucherRule { strategy: NearestExpiryThenLargest, max_per_payment: None };
+/// # let items = [PayableItem {
+/// #     instance: "i-1".parse().unwrap(),
+/// #     product: "vm".parse().unwrap(),
+/// #     region: "cn-north-1".parse().unwrap(),
+/// #     billing_mode: BillingMode::Prepaid,
+/// #     order_kind: OrderKind::Renewal,
+/// #     term_months: 1,
+/// #     discounted: false,
+/// #     payable: 50,
+/// # }];
+/// # let id = "00000000-0000-0000-0000-000000000001".parse().unwrap();
+/// # let vouchers = [Voucher { id, remaining: 80, terms }];
+/// # let payment = Payment {
+/// #     items: &items,
+/// #     vouchers: &vouchers,
+/// #     cash: 25,
+/// #     choice: &VoucherChoice::Rule(rule),
+/// #     at,
+/// #     automatic: false,
+/// #     currency: Currency::Cny,
+/// # };
+/// let explained = rule_engine::voucher::explain(&payment)?;
+/// assert_eq!((explained.missing, explained.coverage.cash), (0, 0));
+/// assert_eq!(explained.coverage.vouchers[0].forfeited, 0);
+/// # Ok::<(), rule_engine::voucher::PaymentRefused>(())
+/// ```
 pub fn explain(payment: &Payment<'_>) -> Result<Explanation, PaymentRefused> {
     let mut unpaid: Vec<i64> = payment.items.iter().map(|item| item.payable.max(0)).collect();
     let needed: i128 = unpaid.iter().copied().map(i128::from).sum();

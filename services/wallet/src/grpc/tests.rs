@@ -145,7 +145,7 @@ async fn a_refused_payment_says_what_is_missing() {
     .await;
 }
 
-// W-3 is of holds; here: a payment called off.
+// O-4
 #[tokio::test]
 async fn a_voided_payment_is_known_as_one() {
     on_each_database(async |world| {

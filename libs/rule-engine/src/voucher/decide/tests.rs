@@ -1,6 +1,9 @@
+use kernel::Currency;
+
 use super::*;
 use crate::{
     profile::VoucherStrategy::{self, *},
+    reason::Reason,
     voucher::{
         PayableItem, ProductScope, Voucher,
         tests::{by, id, item, named, payment, voucher},
