@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use kernel::ids::{InstanceId, OrderId};
 
 use crate::{
-    group::{Group, Groups, Tie},
+    group::{Group, Groups, Member, Tie},
     instance::{Billing, Instance, World},
     lifecycle::{LifecycleRules, lifecycle},
     plan::{Extent, Selection, plan},
@@ -73,23 +73,39 @@ pub fn check_renewal(
 }
 
 /// Every reason in the members themselves why the group cannot be renewed, whatever was chosen.
-/// Forced children that do not come along do not count (B-5).
+/// Forced children that do not come along do not count (B-5). What several members have in common
+/// is said once.
 pub(crate) fn group_refusals(
     group: &Group<'_>,
     world: &World,
     now: DateTime<Utc>,
     exempt: Option<OrderId>,
 ) -> Vec<Refusal> {
-    let staying = |instance: &Instance| stays_behind(instance, group, world, now).is_some();
-    group
-        .members()
-        .filter(|member| member.tie != Tie::Forced || !staying(member.instance))
-        .flat_map(|member| {
-            let instance = member.instance;
-            let refusals = member_refusals(instance, group, world, now, exempt);
-            refusals.into_iter().map(|refusal| refusal.with("instance", &instance.id))
-        })
-        .collect()
+    let mut said: Vec<(Refusal, Vec<&InstanceId>)> = Vec::new();
+    for Member { instance, tie } in group.members() {
+        if tie == Tie::Forced && stays_behind(instance, group, world, now).is_some() {
+            continue;
+        }
+        for refusal in member_refusals(instance, group, world, now, exempt) {
+            let same = |other: &Refusal| {
+                other.reason == refusal.reason && other.metadata == refusal.metadata
+            };
+            match said.iter_mut().find(|(other, _)| same(other)) {
+                Some((_, members)) => members.push(&instance.id),
+                None => said.push((refusal, vec![&instance.id])),
+            }
+        }
+    }
+    said.into_iter().map(|(refusal, members)| naming(refusal, &members)).collect()
+}
+
+/// The refusal with the member that it is about, or with all of them where there are several.
+fn naming(refusal: Refusal, members: &[&InstanceId]) -> Refusal {
+    let refusal = match members.first() {
+        Some(first) => refusal.with("instance", first),
+        None => refusal,
+    };
+    if members.len() > 1 { refusal.with_all("members", members) } else { refusal }
 }
 
 /// Why a forced child does not come along and does not stop its parent either: it is past its time

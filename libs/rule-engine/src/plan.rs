@@ -189,7 +189,8 @@ pub struct Plan {
     /// that go to a parent's expiry (B-3), or that no duration would help.
     pub durations: Vec<TermDuration>,
     /// Why no order can be made of it in the mode asked for, the first by precedence (B-1): none if
-    /// one can. Under `instances` it names all that are refused for this reason.
+    /// one can. Under `instances` it names all that are refused for this reason, or the cause where
+    /// one instance refuses all (U-3, U-5).
     pub refusal: Option<Refusal>,
 }
 

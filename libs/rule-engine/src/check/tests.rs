@@ -134,6 +134,26 @@ fn a_member_refuses_its_group() {
     }
 }
 
+#[test]
+fn what_members_have_in_common_is_said_once() {
+    let mut world = world();
+    for name in ["vm", "ebs", "disk"] {
+        add(&mut world, name, "vm", "2024-06-20");
+        hold(&mut world, name);
+    }
+    bind(&mut world, "ebs", Strong, "vm");
+    bind(&mut world, "disk", Forced, "vm");
+    world.account.frozen = true;
+    get(&mut world, "disk").open_order.as_mut().unwrap().id = order(8);
+    let refusals = check_renewal(&id("vm"), None, &world, at(NOW));
+    assert_eq!(reasons(&refusals), "ACCOUNT_FROZEN OPEN_ORDER_EXISTS OPEN_ORDER_EXISTS");
+    let members = |number: usize| {
+        let members = refusals[number].metadata.get("members");
+        members.unwrap_or(&refusals[number].metadata["instance"])
+    };
+    assert_eq!([members(0), members(1), members(2)], ["vm,ebs,disk", "disk", "vm,ebs"]);
+}
+
 // L-4: late or not, the scheduler decides nothing.
 #[test]
 fn what_became_postpaid_at_its_expiry_is_refused_as_postpaid() {

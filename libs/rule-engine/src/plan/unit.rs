@@ -283,8 +283,12 @@ fn refusal(plan: &Plan, mode: Mode) -> Option<Refusal> {
     }
 }
 
-/// The refusal, with all instances that are refused for the same reason.
+/// The refusal, with all instances that are refused for the same reason, unless it names those that
+/// are the cause already (U-3, U-5).
 fn naming_all(refusal: &Refusal, plan: &Plan) -> Refusal {
+    if refusal.metadata.contains_key("instances") {
+        return refusal.clone();
+    }
     let same =
         |refused: &&Refused| refused.refusals.iter().any(|other| other.reason == refusal.reason);
     let instances = plan.refused.iter().filter(same).map(|refused| &refused.instance);

@@ -188,6 +188,7 @@ fn one_expired_instance_refuses_the_whole_operation() {
     );
     let plan = plan(&both, &world, at(now)).unwrap();
     assert_eq!(plan.refusals_of(&id("vm"))[0].metadata["instances"], "late");
+    assert_eq!(plan.refusal.unwrap().metadata["instances"], "late");
 }
 
 // U-3, B-5: what comes along counts; a child past its window does not.
