@@ -171,15 +171,19 @@ impl CatalogService for CatalogGrpc {
     }
 }
 
-/// The code of a refusal to price.
-fn price_reason(refused: &PriceRefused) -> &'static str {
-    match refused {
-        PriceRefused::UnknownProduct(_) => "PRODUCT_NOT_FOUND",
-        PriceRefused::NoPrice { .. }
-        | PriceRefused::NothingPriced
-        | PriceRefused::BadQuantity(_) => "PRICE_NOT_FOUND",
-        PriceRefused::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
-        PriceRefused::AmountTooLarge => "AMOUNT_TOO_LARGE",
+/// A refusal to price, as the contract names it.
+struct NoPrice<'a>(&'a PriceRefused);
+
+impl NoPrice<'_> {
+    fn reason(&self) -> &'static str {
+        match self.0 {
+            PriceRefused::UnknownProduct(_) => "PRODUCT_NOT_FOUND",
+            PriceRefused::NoPrice { .. }
+            | PriceRefused::NothingPriced
+            | PriceRefused::BadQuantity(_) => "PRICE_NOT_FOUND",
+            PriceRefused::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
+            PriceRefused::AmountTooLarge => "AMOUNT_TOO_LARGE",
+        }
     }
 }
 
@@ -198,7 +202,7 @@ impl ApiError for CatalogError {
         match self {
             Self::ProductNotFound(_) => "PRODUCT_NOT_FOUND",
             Self::ClockSkew { .. } => "CLOCK_SKEW",
-            Self::Price(refused) => price_reason(refused),
+            Self::Price(refused) => NoPrice(refused).reason(),
             Self::Store(_) => status::INTERNAL,
         }
     }

@@ -3,7 +3,7 @@
 use proto::catalog::v1 as pb;
 use rule_engine::price::{Line, LineKind, PriceRefused, Quote};
 
-use super::{parse::View, price_reason};
+use super::{NoPrice, parse::View};
 
 /// The answer for one item.
 pub fn result(quote: Result<&Quote<'_>, &PriceRefused>, view: View) -> pb::quote_result::Result {
@@ -11,7 +11,7 @@ pub fn result(quote: Result<&Quote<'_>, &PriceRefused>, view: View) -> pb::quote
         (Ok(quote), View::Full) => pb::quote_result::Result::Quote(full(quote)),
         (Ok(quote), View::Totals) => pb::quote_result::Result::Quote(totals(quote)),
         (Err(refused), _) => pb::quote_result::Result::Error(pb::QuoteError {
-            reason: price_reason(refused).to_owned(),
+            reason: NoPrice(refused).reason().to_owned(),
             message: refused.to_string(),
         }),
     }
