@@ -1,6 +1,6 @@
 //! The PostgreSQL cluster that the tests share, and databases in it.
 
-use std::{fs, path::PathBuf, process::Command, thread};
+use std::{fs, path::PathBuf, process::Command};
 
 use sea_orm::{ConnectionTrait as _, Database};
 use tempfile::NamedTempFile;
@@ -37,55 +37,12 @@ pub fn tool(name: &str) -> PathBuf {
     found.filter(|path| path.exists()).max().expect("PostgreSQL has the tool")
 }
 
-/// Makes an empty database `name` in the cluster at `address`, and tells its URL.
+/// Makes an empty schema `name` in the cluster at `address`, and tells the URL of a database that
+/// has nothing else. Making a whole database costs a checkpoint, which hundreds of tests would feel.
 pub async fn create_database(address: &str, name: &str) -> String {
     let cluster = Database::connect(address).await.expect("the cluster is up");
     // A name made of letters, digits and underscores needs no quotes.
-    cluster.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a new database");
+    cluster.execute_unprepared(&format!("CREATE SCHEMA {name}")).await.expect("a new schema");
     cluster.close().await.expect("the cluster is up");
-    address_of(address, name)
-}
-
-/// Databases that go with the suite they were made for: hundreds of suites would fill the disk.
-#[derive(Debug, Default)]
-pub struct Cleanup(Vec<String>);
-
-impl Cleanup {
-    /// Sees to the databases at these `urls`; those of SQLite go with their folder.
-    #[must_use]
-    pub fn of(urls: &[String]) -> Self {
-        Self(urls.iter().filter(|url| url.starts_with("postgres://")).cloned().collect())
-    }
-}
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        let urls = std::mem::take(&mut self.0);
-        if urls.is_empty() {
-            return;
-        }
-        // A thread of its own, because the test's runtime may be ending.
-        let dropped = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(drop_databases(&urls));
-        });
-        dropped.join().ok();
-    }
-}
-
-async fn drop_databases(urls: &[String]) {
-    let address = address_of(&urls[0], "postgres");
-    let Ok(cluster) = Database::connect(address).await else { return };
-    for url in urls {
-        let (_, name) = url.rsplit_once('/').expect("the address names a database");
-        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        if let Err(error) = cluster.execute_unprepared(&sql).await {
-            eprintln!("{name} is left behind: {error}");
-        }
-    }
-}
-
-fn address_of(url: &str, name: &str) -> String {
-    let (server, _) = url.rsplit_once('/').expect("the address names a database");
-    format!("{server}/{name}")
+    format!("{address}?options=-csearch_path%3D{name}")
 }

@@ -28,7 +28,7 @@ use crate::{
     clients::Clients,
     clock::FileClock,
     fixture::{at, new_id, order_of},
-    postgres::{self, Cleanup},
+    postgres,
     process::Process,
 };
 
@@ -60,7 +60,6 @@ pub struct Suite {
     databases: Vec<String>,
     processes: Vec<(&'static str, Vec<String>, Process)>,
     _stop: Option<DropGuard>,
-    _cleanup: Cleanup,
     folder: TempDir,
 }
 
@@ -121,7 +120,6 @@ impl Suite {
         Self {
             clients: Clients::at(address.port()),
             clock: TestClock::Manual(clock),
-            _cleanup: Cleanup::of(&databases),
             databases,
             processes: Vec::new(),
             _stop: Some(stop.drop_guard()),
@@ -154,8 +152,7 @@ impl Suite {
             scheduler: channel(3),
         };
         let clock = TestClock::File(clock);
-        let cleanup = Cleanup::of(&databases);
-        Self { clients, clock, databases, processes, _stop: None, _cleanup: cleanup, folder }
+        Self { clients, clock, databases, processes, _stop: None, folder }
     }
 
     /// Starts the process of `service` again, so that it dies of `fault` when it comes to it.

@@ -117,10 +117,11 @@ crate::journeys! {
     }
 
     async fn schedules_that_do_not_exist_are_not_run(suite) {
+        let long = "x".repeat(1 << 20);
         for (kind, code, reason) in [
             ("", Code::InvalidArgument, "INVALID_REQUEST"),
             ("Advance", Code::NotFound, "SCHEDULE_NOT_FOUND"),
-            (&"x".repeat(1 << 20), Code::NotFound, "SCHEDULE_NOT_FOUND"),
+            (long.as_str(), Code::NotFound, "SCHEDULE_NOT_FOUND"),
         ] {
             let request = RunNowRequest { kind: kind.to_owned() };
             let refused = refusal(suite.schedules().run_now(request).await);
