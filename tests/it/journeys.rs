@@ -6,6 +6,7 @@ mod catalog;
 mod change;
 mod instances;
 mod lists;
+mod prices;
 mod races;
 mod single;
 mod unify;

@@ -79,16 +79,26 @@ fn given() -> BTreeSet<String> {
         if is_test(&path) {
             continue;
         }
-        for block in without_tests(&text).split("fn reason(&self) -> &'static str {").skip(1) {
-            // rustfmt closes a method at the indentation that it began at.
-            let body = block.split("\n    }\n").next().unwrap();
-            given.extend(codes(body).map(str::to_owned));
-        }
+        given.extend(reason_functions(without_tests(&text)).flat_map(codes).map(str::to_owned));
         if path == "libs/platform/src/status.rs" {
             given.extend(["INVALID_REQUEST", "BUSY", "SERVICE_UNAVAILABLE"].map(str::to_owned));
         }
     }
     given
+}
+
+/// The bodies of the functions that say a reason.
+fn reason_functions(text: &str) -> impl Iterator<Item = &str> {
+    let signatures = text.match_indices("-> &'static str {\n");
+    signatures.filter_map(|(at, arrow)| {
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let signature = &text[line..at];
+        let indent = signature.len() - signature.trim_start().len();
+        let body = &text[at + arrow.len()..];
+        // rustfmt closes a function at the indentation that it began at.
+        let end = body.find(&format!("\n{}}}\n", &signature[..indent]))?;
+        (signature.contains("fn ") && signature.contains("reason")).then(|| &body[..end])
+    })
 }
 
 /// The contract's comments.
