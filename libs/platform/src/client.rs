@@ -165,6 +165,18 @@ pub fn is_open(status: &Status) -> bool {
     }
 }
 
+/// What stands for an answer of `service` that cannot be used, and `why`: it leaves open what the
+/// call did.
+#[must_use]
+pub fn no_answer(service: &str, why: &str) -> Status {
+    let details = ErrorDetails::with_error_info(
+        SERVICE_UNAVAILABLE,
+        ERROR_DOMAIN,
+        [("service".to_owned(), service.to_owned())],
+    );
+    Status::with_error_details(Code::Unavailable, why, details)
+}
+
 /// What a caller of ours is told when `service` answered us with `status`: a refusal as it is, and
 /// of all else only that the service does not work.
 #[must_use]

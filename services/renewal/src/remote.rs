@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kernel::ids::{AccountId, PaymentId};
-use platform::client::{Connection, safe};
+use platform::client::{Connection, no_answer, safe};
 use proto::{
     catalog::v1::{
         ListAccountProfilesRequest, ListProductsRequest, Product, QuoteRenewalsRequest,
@@ -78,7 +78,7 @@ impl RemoteCatalog {
                 return Ok(Catalogue::read(version, products, profiles.profiles));
             }
         }
-        Err(Status::unavailable("the catalogs change all the time"))
+        Err(no_answer("catalog", "the catalogs change all the time"))
     }
 }
 
@@ -154,7 +154,8 @@ impl Funds for RemoteWallet {
 }
 
 fn payment(answer: Result<Option<Payment>, Status>) -> Result<Payment, RemoteError> {
-    let payment = answer
-        .and_then(|payment| payment.ok_or_else(|| Status::internal("the answer has no payment")));
+    let payment = answer.and_then(|payment| {
+        payment.ok_or_else(|| no_answer("wallet", "the answer has no payment"))
+    });
     payment.map_err(|status| RemoteError { service: "wallet", status })
 }

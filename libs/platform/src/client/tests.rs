@@ -13,6 +13,7 @@ fn a_refusal_is_an_answer_and_a_broken_connection_is_none() {
     for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Aborted] {
         assert!(is_open(&Status::new(code, "")));
     }
+    assert!(is_open(&no_answer("wallet", "the answer is empty")));
     // A proxy's answer, not our service's.
     assert!(is_open(&Status::not_found("no such path")));
 }
