@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 /// A name given from outside is not one that Perennial accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to {MAX_NAME_LEN} letters, digits or any of . _ : - and start with a letter or digit")]
+#[error(
+    "must be 1 to {MAX_NAME_LEN} letters, digits or any of . _ : - and start with a letter or digit"
+)]
 pub struct InvalidName;
 
 /// The longest name that is accepted, in bytes.

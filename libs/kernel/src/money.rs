@@ -219,7 +219,10 @@ mod tests {
     fn amounts_do_not_wrap_around() {
         let most = Money::new(i64::MAX, Cny);
         assert_eq!(most.checked_add(Money::new(1, Cny)), Err(MoneyError::Overflow));
-        assert_eq!(Money::new(i64::MIN, Cny).checked_sub(Money::new(1, Cny)), Err(MoneyError::Overflow));
+        assert_eq!(
+            Money::new(i64::MIN, Cny).checked_sub(Money::new(1, Cny)),
+            Err(MoneyError::Overflow)
+        );
     }
 
     #[test]

@@ -80,11 +80,17 @@ fn given() -> BTreeSet<String> {
             continue;
         }
         given.extend(reason_functions(without_tests(&text)).flat_map(literals).map(str::to_owned));
-        if path == "libs/platform/src/status.rs" {
-            given.extend(["INVALID_REQUEST", "BUSY", "SERVICE_UNAVAILABLE"].map(str::to_owned));
-        }
+        given.extend(named_reasons(&text).map(str::to_owned));
     }
     given
+}
+
+/// Reasons that are constants of their own name.
+fn named_reasons(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("pub const ")?.split_once(": &str = ")?;
+        (value == format!("\"{name}\";")).then_some(name)
+    })
 }
 
 /// The codes that stand between quotes in `text`.
