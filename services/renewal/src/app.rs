@@ -11,6 +11,7 @@ pub mod events;
 pub mod failure;
 pub mod instances;
 pub mod listing;
+pub mod lookup;
 pub mod pay;
 pub mod policies;
 pub mod preview;
@@ -22,16 +23,21 @@ pub(crate) mod testing;
 pub mod view;
 pub mod world;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use kernel::ids::{AccountId, PaymentId};
+use chrono::{DateTime, Utc};
+use kernel::{
+    Env,
+    ids::{AccountId, PaymentId},
+};
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
     wallet::v1::{ChargeRequest, Payment},
 };
 
-use self::rules::Catalogue;
+use self::rules::{Catalogue, Rules};
+use crate::store::Store;
 
 /// Another service did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -75,4 +81,34 @@ pub trait Funds: fmt::Debug + Send + Sync {
 
     /// Calls a payment off, or tells how it ended before.
     async fn void(&self, account: &AccountId, payment: PaymentId) -> Result<Payment, RemoteError>;
+}
+
+/// The operations on orders, whatever asks for them.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    store: Store,
+    rules: Arc<Rules>,
+    pricing: Arc<dyn Pricing>,
+    funds: Arc<dyn Funds>,
+    env: Env,
+}
+
+impl Orders {
+    /// Orders in `store`, priced and paid elsewhere.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        rules: Arc<Rules>,
+        pricing: Arc<dyn Pricing>,
+        funds: Arc<dyn Funds>,
+        env: Env,
+    ) -> Self {
+        Self { store, rules, pricing, funds, env }
+    }
+
+    /// The time that a request is judged at.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.env.now()
+    }
 }

@@ -8,19 +8,25 @@ use platform::{
     client::Peer,
     database::{Database, DatabaseUrl, Durability},
 };
-use proto::renewal::v1::{
-    account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
-    instance_service_server::InstanceServiceServer,
+use proto::renewal::{
+    internal::v1::sweep_service_server::SweepServiceServer,
+    v1::{
+        account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
+        instance_service_server::InstanceServiceServer, order_service_server::OrderServiceServer,
+    },
 };
 use tonic::service::RoutesBuilder;
 
 use crate::{
     app::{
-        accounts::Accounts, correction::Corrections, events::Events, instances::Instances,
-        policies::Policies, registration::Registrations, rules::Rules,
+        Orders, Pricing, accounts::Accounts, correction::Corrections, events::Events,
+        instances::Instances, policies::Policies, registration::Registrations, rules::Rules,
     },
-    grpc::{accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc},
-    remote::RemoteCatalog,
+    grpc::{
+        accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc, orders::OrderGrpc,
+        sweep::SweepGrpc,
+    },
+    remote::{RemoteCatalog, RemoteWallet},
     store::{Migrator, Store},
 };
 
@@ -52,8 +58,11 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the renewal database is not ready")?;
     let store = Store::new(database);
-    let catalog = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
-    let rules = Arc::new(Rules::new(catalog));
+    let catalog: Arc<dyn Pricing> = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
+    let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
+    let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
+
+    let orders = Orders::new(store.clone(), Arc::clone(&rules), catalog, wallet, env.clone());
 
     let accounts = Accounts::new(store.clone(), Arc::clone(&rules), env.clone());
     let instances = InstanceGrpc::new(
@@ -64,6 +73,8 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     );
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
     routes.add_service(InstanceServiceServer::new(instances));
+    routes.add_service(OrderServiceServer::new(OrderGrpc::new(orders.clone())));
+    routes.add_service(SweepServiceServer::new(SweepGrpc::new(orders)));
     routes.add_service(EventServiceServer::new(EventGrpc::new(Events::new(store))));
     Ok(())
 }

@@ -1,20 +1,92 @@
 //! Calling an order off, or letting it expire (step 6).
 
 use chrono::{DateTime, Utc};
-use kernel::{Env, ids::OrderId};
+use kernel::{
+    Env,
+    ids::{AccountId, OrderId},
+};
+use platform::{
+    database::retry,
+    fault::{self, Fault},
+};
 use proto::renewal::v1 as pb;
 use rule_engine::reason::{Reason, Refusal};
 use sea_orm::DatabaseTransaction;
 
-use super::bill::refusal_message;
+use super::{Orders, failure::OrderError, pay::overdue};
 use crate::{
-    domain::order::State,
+    domain::order::{NotNow, State},
+    grpc::wire::refusal_message,
     store::{
         StoreError, bulk,
         events::{self, Event},
         orders::{self, Order},
     },
 };
+
+impl Orders {
+    /// Calls an unpaid order off; one that is called off already stays as it is.
+    pub async fn cancel(&self, account: &AccountId, id: OrderId) -> Result<Order, OrderError> {
+        // One that waited too long has expired, and is not cancelled any more.
+        self.get(account, id).await?;
+        retry(|| self.try_cancel(account, id)).await
+    }
+
+    async fn try_cancel(&self, account: &AccountId, id: OrderId) -> Result<Order, OrderError> {
+        let now = self.env.now();
+        let transaction = self.store.begin().await?;
+        let order = orders::lock(&transaction, account, id).await?;
+        let mut order = order.ok_or(OrderError::OrderNotFound(id))?;
+        order.state.check_cancellable().map_err(|why| match why {
+            NotNow::Busy => OrderError::Busy,
+            NotNow::Never(reason) => {
+                let message = format!("The order is {} and cannot be cancelled.", order.state);
+                OrderError::refused(reason, message)
+            }
+        })?;
+        if order.state == State::Cancelled {
+            return Ok(order);
+        }
+        if !end(&transaction, &self.env, &mut order, State::Cancelled, None, now).await? {
+            return Err(OrderError::Busy);
+        }
+        transaction.commit().await?;
+        fault::point(Fault::AfterCancel);
+        Ok(order)
+    }
+
+    /// Ends those of `ids` that awaited their payment for too long at `now`; true if there were any.
+    pub async fn expire_all(
+        &self,
+        ids: &[OrderId],
+        now: DateTime<Utc>,
+    ) -> Result<bool, OrderError> {
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        retry(|| self.try_expire_all(ids, now)).await
+    }
+
+    async fn try_expire_all(
+        &self,
+        ids: &[OrderId],
+        now: DateTime<Utc>,
+    ) -> Result<bool, OrderError> {
+        let mut any = false;
+        let transaction = self.store.begin().await?;
+        for mut order in orders::lock_many(&transaction, ids).await? {
+            if order.is_overdue(now) {
+                let why = Some(refusal_message(overdue(&order)));
+                any |= end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
+            }
+        }
+        transaction.commit().await?;
+        if any {
+            fault::point(Fault::AfterCancel);
+        }
+        Ok(any)
+    }
+}
 
 /// What an order's end is told as.
 const fn event_of(state: State) -> &'static str {

@@ -1,1 +1,243 @@
-//! Making an order (step 1).
+//! Making an order (step 1), and beginning its payment in the same transaction where the call asks
+//! for it (step 2).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::{
+    Money,
+    ids::{AccountId, OrderId, QuoteId, RequestId},
+};
+use platform::{
+    database::retry,
+    fault::{self, Fault},
+    request::RequestDigest,
+    status::Replayed,
+};
+use proto::renewal::v1 as pb;
+use rule_engine::reason::{Reason, Refusal};
+
+use super::{
+    Orders, bill,
+    failure::OrderError,
+    pay::begin_payment,
+    preview::{Priced, Wanted},
+    settle,
+};
+use crate::{
+    domain::order::State,
+    store::{
+        bulk,
+        events::{self, Event},
+        orders::{self, Order},
+        quotes,
+        requests::{self, Reserved},
+    },
+};
+
+/// Name of the call under which its request ids are kept.
+const METHOD: &str = "CreateRenewalOrder";
+
+/// How often an order is worked out anew because somebody else changed its instances meanwhile.
+const ROUNDS: usize = 4;
+
+/// What is to be ordered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// What a preview quoted, at its price.
+    Quote(QuoteId),
+    /// This, at the price of now.
+    Selection(Box<Wanted>),
+}
+
+/// An order that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Create {
+    /// Names the call (O-3).
+    pub request: RequestId,
+    /// What makes two requests the same.
+    pub digest: RequestDigest,
+    /// Whose instances.
+    pub account: AccountId,
+    /// What is to be ordered.
+    pub what: What,
+    /// The price that the caller expects.
+    pub expected: Option<Money>,
+    /// How to pay at once; none: the order awaits its payment.
+    pub pay: Option<pb::PaymentChoice>,
+}
+
+impl Orders {
+    /// Makes an order, and pays it at once if asked to; a repeat of the request answers with the
+    /// order that the first one made, and takes it further if it was left halfway (O-3, O-4).
+    ///
+    /// An order whose payment is refused is made all the same.
+    pub async fn create(&self, command: &Create) -> Result<Replayed<Order>, OrderError> {
+        if let Some(order) = self.made_before(command).await? {
+            return Ok(Replayed::Again(order));
+        }
+        for _ in 0..ROUNDS {
+            let now = self.env.now();
+            let made = match self.ready(command, now).await {
+                Ok(ready) => retry(|| self.make(command, &ready, now)).await?,
+                // Refused because of what this same request has made meanwhile?
+                Err(error) => match self.made_before(command).await? {
+                    Some(order) => return Ok(Replayed::Again(order)),
+                    None => return Err(error),
+                },
+            };
+            if let Some(order) = made {
+                return Ok(Replayed::First(self.take_further(order).await?));
+            }
+            if let Some(order) = self.made_before(command).await? {
+                return Ok(Replayed::Again(order));
+            }
+        }
+        Err(OrderError::Busy)
+    }
+
+    /// The order that this request made before, if it did.
+    async fn made_before(&self, command: &Create) -> Result<Option<Order>, OrderError> {
+        let Create { account, request, digest, .. } = command;
+        let reader = self.store.reader();
+        let made = match requests::find(reader, account, METHOD, *request, *digest).await? {
+            Reserved::New => return Ok(None),
+            Reserved::Other => return Err(OrderError::RequestIdReused),
+            Reserved::Again(made) => made,
+        };
+        let unreadable = || crate::store::StoreError::Unreadable(format!("the request {request}"));
+        let id: OrderId = made.parse().map_err(|_| unreadable())?;
+        let order = orders::find(reader, account, id).await?.ok_or_else(unreadable)?;
+        self.take_further(order).await.map(Some)
+    }
+
+    /// Takes an order that is being paid to its end; every other one is where it should be.
+    async fn take_further(&self, order: Order) -> Result<Order, OrderError> {
+        match order.state {
+            State::Paying => self.charge_and_settle(order).await,
+            _ => Ok(order),
+        }
+    }
+
+    /// Everything that the order is made of, or why it cannot be made.
+    async fn ready(&self, command: &Create, now: DateTime<Utc>) -> Result<Priced, OrderError> {
+        let priced = match &command.what {
+            What::Quote(id) => self.quoted(&command.account, *id, now).await?,
+            What::Selection(wanted) => {
+                let priced = self.priced(wanted, now).await?;
+                priced.planned.check_orderable()?;
+                priced
+            }
+        };
+        match command.expected {
+            Some(expected) if expected != priced.payable => {
+                let message = format!("It costs {}, not {expected}.", priced.payable);
+                let refusal = Refusal::new(Reason::PriceChanged, message);
+                Err(refusal.with("payable", priced.payable.minor()).into())
+            }
+            _ => Ok(priced),
+        }
+    }
+
+    /// What a quote says, with the dates of now: unless it no longer holds (M-6).
+    async fn quoted(
+        &self,
+        account: &AccountId,
+        id: QuoteId,
+        now: DateTime<Utc>,
+    ) -> Result<Priced, OrderError> {
+        let quote = quotes::find(self.store.reader(), account, id).await?;
+        let quote = quote.ok_or(OrderError::QuoteNotFound(id))?;
+        if now >= quote.hold_until {
+            let message = format!("The quote held its price until {}.", quote.hold_until);
+            return Err(OrderError::refused(Reason::QuoteExpired, message));
+        }
+        let message = quote.snapshot.selection.clone().unwrap_or_default();
+        let selection = bill::stored_selection(Some(&message))?;
+        let wanted = Wanted { account: account.clone(), selection, message };
+        let (facts, planned) = self.planned(&wanted, now).await?;
+        planned.check_orderable()?;
+        let items = quote.snapshot.items.iter().filter_map(|item| item.item.as_ref());
+        let prices: Vec<_> = items.filter_map(|item| item.quote.clone()).collect();
+        let payable = super::preview::sum(&prices, facts.account.settings.currency)?;
+        let snapshot = planned.snapshot(&wanted, prices);
+        if !bill::priced_alike(&quote.snapshot, &snapshot) {
+            let message = "What the quote was priced with has changed; preview again.";
+            return Err(OrderError::refused(Reason::QuoteExpired, message));
+        }
+        let claims = planned.claims(&facts);
+        Ok(Priced { planned, snapshot, payable, claims })
+    }
+
+    /// One transaction: request id, claims, order and events. None if somebody else was first.
+    async fn make(
+        &self,
+        command: &Create,
+        ready: &Priced,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Order>, OrderError> {
+        let order = self.new_order(command, ready, now);
+        let Order { account, id, .. } = &order;
+        let made = id.to_string();
+        let transaction = self.store.begin().await?;
+        let Create { request, digest, .. } = command;
+        let reserved =
+            requests::reserve(&transaction, account, METHOD, *request, *digest, &made, now).await?;
+        if reserved != Reserved::New
+            || !bulk::claim(&transaction, account, *id, &ready.claims).await?
+        {
+            return Ok(None);
+        }
+        let mut told = vec![Event::new("order.created", account.clone()).of_order(*id)];
+        // W-5: there is nothing to pay.
+        if order.state == State::Completed {
+            told.extend(settle::extend(&transaction, &order, now).await?);
+        }
+        orders::insert(&transaction, &order).await?;
+        let ids: Vec<_> = order.instances().collect();
+        bulk::insert_items(&transaction, account, *id, &ids).await?;
+        events::record(&transaction, &self.env, now, told).await?;
+        transaction.commit().await?;
+        fault::point(match order.state {
+            State::PendingPayment => Fault::AfterCreate,
+            State::Paying => Fault::AfterPaying,
+            _ => Fault::AfterSettle,
+        });
+        Ok(Some(order))
+    }
+
+    fn new_order(&self, command: &Create, ready: &Priced, now: DateTime<Utc>) -> Order {
+        let Priced { planned, snapshot, payable, .. } = ready;
+        let expire_time = now + TimeDelta::days(i64::from(planned.profile.unpaid_order_days));
+        let mut order = Order {
+            account: command.account.clone(),
+            id: OrderId(self.env.next_id()),
+            version: 1,
+            state: State::PendingPayment,
+            payable: *payable,
+            snapshot: snapshot.clone(),
+            vouchers: None,
+            payment_id: None,
+            pay_number: 0,
+            pay_request: None,
+            payment_time: None,
+            payment: None,
+            ended_why: None,
+            create_time: now,
+            expire_time,
+            next_attempt_at: Some(expire_time),
+            attempts: 0,
+        };
+        if payable.minor() > 0 && command.pay.is_none() {
+            return order;
+        }
+        let terms = planned.plan.items.iter();
+        let terms = terms.map(|item| bill::planned_term(item, &planned.world, now)).collect();
+        let vouchers = bill::voucher_choice(command.pay.as_ref(), &planned.profile);
+        begin_payment(&mut order, terms, vouchers, None, now);
+        if payable.minor() == 0 {
+            order.state = State::Completed;
+            (order.payment_id, order.pay_number, order.vouchers) = (None, 0, None);
+            order.next_attempt_at = None;
+        }
+        order
+    }
+}

@@ -1,1 +1,219 @@
-//! Appending what was paid for (step 4).
+//! Taking the money, and appending what was paid for (steps 3 and 4).
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use platform::{
+    database::retry,
+    fault::{self, Fault},
+};
+use proto::{
+    convert::{instant, timestamp},
+    renewal::internal::v1::SnapshotItem,
+    r#type::v1 as types,
+    wallet::v1::{Charge, ChargeRequest, Payment, payment},
+};
+use sea_orm::DatabaseTransaction;
+
+use super::{Orders, bill, failure::OrderError, pay};
+use crate::{
+    domain::order::State,
+    grpc::wire::configuration,
+    store::{
+        StoreError,
+        bulk::{self, SettledInstance},
+        events::{self, Event},
+        orders::{self, Order},
+        requests, values,
+    },
+};
+
+/// How often a settlement is begun anew because somebody else touched the order meanwhile.
+const ROUNDS: usize = 5;
+
+impl Orders {
+    /// Steps 3 and 4 of an order that is `PAYING`, whoever began them: the wallet takes the money
+    /// or tells what came of it before, and the order follows. The order comes back paid, or
+    /// awaiting its payment again; an error leaves it `PAYING`, for whoever repeats this.
+    pub async fn charge_and_settle(&self, order: Order) -> Result<Order, OrderError> {
+        let request = charge(&order)?;
+        let payment = match self.funds.charge(request).await {
+            Ok(payment) => payment,
+            Err(error) if error.is_open() => return Err(error.into()),
+            Err(error) => {
+                // The wallet will not take this payment, and says nothing of it: too old, perhaps
+                // (CLOCK_SKEW). Its end is made certain, so that it can be begun anew.
+                tracing::warn!(order.id = %order.id, %error, "a payment is called off");
+                let id = order.payment_id.ok_or_else(|| unreadable(&order, "payment id"))?;
+                self.funds.void(&order.account, id).await?
+            }
+        };
+        fault::point(Fault::AfterChargeAnswer);
+        self.settle(order, payment).await
+    }
+
+    /// Step 4: the order follows what came of its payment.
+    async fn settle(&self, order: Order, payment: Payment) -> Result<Order, OrderError> {
+        let succeeded = match payment.state() {
+            payment::State::Succeeded => true,
+            payment::State::Refused | payment::State::Voided => false,
+            // Not ended: as good as no answer.
+            payment::State::Pending | payment::State::Unspecified => return Err(OrderError::Busy),
+        };
+        let mut order = order;
+        for _ in 0..ROUNDS {
+            let settled = retry(|| async {
+                let (order, payment) = (order.clone(), payment.clone());
+                if succeeded {
+                    self.complete(order, payment).await
+                } else {
+                    self.give_back(order, payment).await
+                }
+            });
+            if let Some(settled) = settled.await? {
+                fault::point(Fault::AfterSettle);
+                return Ok(settled);
+            }
+            // Somebody else was first: with the same outcome, for there is only one.
+            let found = orders::find(self.store.reader(), &order.account, order.id).await?;
+            let found = found.ok_or(OrderError::OrderNotFound(order.id))?;
+            if found.state != State::Paying || found.payment_id != order.payment_id {
+                return Ok(found);
+            }
+            order = found;
+        }
+        Err(OrderError::Busy)
+    }
+
+    /// Paid: terms, instances, order and events in one transaction (O-1). None if somebody else has
+    /// changed the order since it was loaded.
+    async fn complete(
+        &self,
+        mut order: Order,
+        payment: Payment,
+    ) -> Result<Option<Order>, OrderError> {
+        let now = self.env.now();
+        order.state = State::Completed;
+        order.payment = Some(payment);
+        order.next_attempt_at = None;
+        order.attempts = 0;
+        let transaction = self.store.begin().await?;
+        if !orders::save(&transaction, &mut order).await? {
+            return Ok(None);
+        }
+        let mut told = vec![Event::new("order.paid", order.account.clone()).of_order(order.id)];
+        told.extend(extend(&transaction, &order, now).await?);
+        events::record(&transaction, &self.env, now, told).await?;
+        transaction.commit().await?;
+        Ok(Some(order))
+    }
+
+    /// Not paid: the order awaits its payment again, with its claim, and the request may come again
+    /// (O-3). None if somebody else has changed the order since it was loaded.
+    async fn give_back(
+        &self,
+        mut order: Order,
+        payment: Payment,
+    ) -> Result<Option<Order>, OrderError> {
+        let now = self.env.now();
+        let request = order.pay_request.take();
+        let reason = payment.refusal.as_ref().map(|refusal| refusal.reason.clone());
+        order.state = State::PendingPayment;
+        order.payment = Some(payment);
+        (order.payment_id, order.payment_time, order.vouchers) = (None, None, None);
+        order.next_attempt_at = Some(order.expire_time);
+        order.attempts = 0;
+        order.snapshot.moved_instance_ids.clear();
+        for item in &mut order.snapshot.items {
+            item.planned = None;
+        }
+        let transaction = self.store.begin().await?;
+        if !orders::save(&transaction, &mut order).await? {
+            return Ok(None);
+        }
+        if let Some(request) = request {
+            requests::free(&transaction, &order.account, pay::METHOD, request).await?;
+        }
+        let event = Event::new("order.payment_refused", order.account.clone()).of_order(order.id);
+        let event = event.with("reason", reason.unwrap_or_else(|| "VOIDED".to_owned()));
+        events::record(&transaction, &self.env, now, vec![event]).await?;
+        transaction.commit().await?;
+        Ok(Some(order))
+    }
+}
+
+/// The charge of an order that is `PAYING`: the same whenever it is asked for.
+fn charge(order: &Order) -> Result<ChargeRequest, OrderError> {
+    let missing = |what: &str| OrderError::from(unreadable(order, what));
+    let payment_id = order.payment_id.ok_or_else(|| missing("payment id"))?;
+    let as_of = order.payment_time.ok_or_else(|| missing("payment instant"))?;
+    let items = order.snapshot.items.iter().map(bill::payable_item);
+    Ok(ChargeRequest {
+        charge: Some(Charge {
+            payment_id: payment_id.to_string(),
+            account_id: order.account.to_string(),
+            order_id: order.id.to_string(),
+            items: items.collect::<Option<_>>().ok_or_else(|| missing("item"))?,
+            vouchers: order.vouchers.clone(),
+            automatic: false,
+        }),
+        as_of: Some(timestamp(as_of)),
+    })
+}
+
+/// Appends the terms of a paid order, makes its instances what they are from now on and drops the
+/// claim; answers what is to be told.
+pub async fn extend(
+    transaction: &DatabaseTransaction,
+    order: &Order,
+    now: DateTime<Utc>,
+) -> Result<Vec<Event>, StoreError> {
+    let settled = order.snapshot.items.iter().map(settled_instance).collect::<Option<Vec<_>>>();
+    let settled = settled.ok_or_else(|| unreadable(order, "plan"))?;
+    let Order { account, id, .. } = order;
+    let versions = bulk::extend(transaction, account, *id, &settled).await?;
+    let versions: HashMap<_, _> =
+        versions.into_iter().map(|instance| (instance.id, instance.version)).collect();
+    let terms = settled.iter().map(|one| Some((*versions.get(&one.id)?, one)));
+    // The claim is what makes sure that they can be extended: without it, nobody may be.
+    let terms = terms.collect::<Option<Vec<_>>>().ok_or_else(|| unreadable(order, "claim"))?;
+    bulk::append_terms(transaction, account, *id, &terms, now).await?;
+    terms.iter().map(|(version, one)| renewed(order, one, *version)).collect()
+}
+
+fn renewed(order: &Order, one: &SettledInstance, version: i64) -> Result<Event, StoreError> {
+    let instance = one.id.parse().map_err(|_| unreadable(order, "instance"))?;
+    let paid_until = values::instant(one.end_time)?;
+    Ok(Event::new("instance.renewed", order.account.clone())
+        .of_instance(instance, version)
+        .of_order(order.id)
+        .with("paid_until", paid_until.to_rfc3339()))
+}
+
+fn settled_instance(item: &SnapshotItem) -> Option<SettledInstance> {
+    let (bill, planned) = (item.item.as_ref()?, item.planned.as_ref()?);
+    let time = |time: prost_types::Timestamp| instant(time).ok().map(values::micros);
+    let bought = bill.configuration.clone().filter(|_| item.changes_configuration);
+    Some(SettledInstance {
+        id: bill.instance_id.clone(),
+        start_time: time(planned.start_time?)?,
+        end_time: time(planned.end_time?)?,
+        anchor: planned.anchor_day,
+        amount: bill.quote.as_ref()?.payable.as_ref()?.minor_units,
+        converted: bill.order_kind() == types::OrderKind::Conversion,
+        bought: bought.map(json).transpose().ok()?,
+        configuration: planned.configuration.clone().map(json).transpose().ok()?,
+        pending_configuration: planned.pending_configuration.clone().map(json).transpose().ok()?,
+        pending_from: planned.pending_from.and_then(time),
+        nothing_pending: planned.nothing_pending,
+    })
+}
+
+/// A configuration as its column holds it.
+fn json(wire: types::Configuration) -> Result<String, String> {
+    configuration(Some(wire)).map(|configuration| values::to_json(&configuration))
+}
+
+fn unreadable(order: &Order, what: &str) -> StoreError {
+    StoreError::Unreadable(format!("the {what} of order {}", order.id))
+}

@@ -1,1 +1,96 @@
-//! Bills, orders and refusals as messages.
+//! Orders as messages.
+
+use std::collections::HashMap;
+
+use proto::{
+    convert::timestamp,
+    renewal::{internal::v1::SnapshotItem, v1 as pb},
+    wallet::v1::{ItemParts, Payment, PaymentRefusal, payment},
+};
+
+use crate::{domain::order::State, store::orders::Order};
+
+/// An order as people and programs are told it: its dates are those of the payment instant once
+/// that is known (O-8).
+#[must_use]
+pub fn order_message(order: Order) -> pb::Order {
+    let state = order.state;
+    let paid = state.is_paid();
+    let payment_id = order.payment_id.map(|id| id.to_string()).unwrap_or_default();
+    let (parts, payment_refusal) = money_of(order.payment);
+    let mut parts: HashMap<_, _> =
+        parts.into_iter().map(|part| (part.instance_id.clone(), part)).collect();
+    let items = order.snapshot.items.into_iter();
+    pb::Order {
+        order_id: order.id.to_string(),
+        account_id: order.account.to_string(),
+        state: state_message(state).into(),
+        items: items.map(|item| item_message(item, paid, &mut parts)).collect(),
+        left_out: order.snapshot.left_out,
+        payable: Some(order.payable.into()),
+        create_time: Some(timestamp(order.create_time)),
+        expire_time: Some(timestamp(order.expire_time)),
+        payment_time: order.payment_time.map(timestamp),
+        payment_id,
+        payment_refusal,
+        ended_why: order.ended_why,
+        moved_instance_ids: order.snapshot.moved_instance_ids,
+        version: order.version,
+    }
+}
+
+fn money_of(payment: Option<Payment>) -> (Vec<ItemParts>, Option<PaymentRefusal>) {
+    match payment {
+        Some(payment) if payment.state() == payment::State::Succeeded => (payment.parts, None),
+        Some(payment) => (Vec::new(), payment.refusal),
+        None => (Vec::new(), None),
+    }
+}
+
+fn item_message(
+    stored: SnapshotItem,
+    paid: bool,
+    parts: &mut HashMap<String, ItemParts>,
+) -> pb::OrderItem {
+    let mut item = stored.item.unwrap_or_default();
+    if let Some(planned) = stored.planned {
+        item.start_time = planned.start_time;
+        item.end_time = planned.end_time;
+        item.last_day = planned.last_day;
+        item.expiry_shown = planned.expiry_shown;
+        item.anchor_day = planned.anchor_day;
+        item.days_already_past = planned.days_already_past;
+    }
+    let state = if paid { pb::order_item::State::Extended } else { pb::order_item::State::Pending };
+    let parts = parts.remove(&item.instance_id);
+    pb::OrderItem { item: Some(item), state: state.into(), parts }
+}
+
+/// The state of an order on the wire.
+#[must_use]
+pub const fn state_message(state: State) -> pb::order::State {
+    match state {
+        State::PendingPayment => pb::order::State::PendingPayment,
+        State::Paying => pb::order::State::Paying,
+        State::Paid => pb::order::State::Paid,
+        State::Completed => pb::order::State::Completed,
+        State::Cancelled => pb::order::State::Cancelled,
+        State::Expired => pb::order::State::Expired,
+        State::Failed => pb::order::State::Failed,
+    }
+}
+
+/// The state that the wire names; none for the unspecified one.
+#[must_use]
+pub const fn state_of(wire: pb::order::State) -> Option<State> {
+    match wire {
+        pb::order::State::Unspecified => None,
+        pb::order::State::PendingPayment => Some(State::PendingPayment),
+        pb::order::State::Paying => Some(State::Paying),
+        pb::order::State::Paid => Some(State::Paid),
+        pb::order::State::Completed => Some(State::Completed),
+        pb::order::State::Cancelled => Some(State::Cancelled),
+        pb::order::State::Expired => Some(State::Expired),
+        pb::order::State::Failed => Some(State::Failed),
+    }
+}

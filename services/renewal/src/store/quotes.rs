@@ -1,6 +1,6 @@
 //! Quotes: keep, find, drop what has expired (M-6).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::ids::{AccountId, QuoteId};
 use prost::Message as _;
 use proto::renewal::internal::v1::OrderSnapshot;
@@ -21,6 +21,9 @@ pub struct Quote {
     pub snapshot: OrderSnapshot,
 }
 
+/// How long an expired quote is remembered, so that its owner is told what happened to it.
+const REMEMBERED: TimeDelta = TimeDelta::hours(1);
+
 /// Keeps `quote`, and drops what has expired of its account's: two statements.
 pub async fn keep<C: ConnectionTrait>(
     transaction: &C,
@@ -29,7 +32,7 @@ pub async fn keep<C: ConnectionTrait>(
 ) -> Result<(), StoreError> {
     quote::Entity::delete_many()
         .filter(quote::Column::AccountId.eq(quote.account.as_str()))
-        .filter(quote::Column::HoldUntil.lte(values::micros(now)))
+        .filter(quote::Column::HoldUntil.lte(values::micros(now - REMEMBERED)))
         .exec(transaction)
         .await?;
     let row = quote::ActiveModel {
