@@ -46,7 +46,7 @@ pub struct Run {
 pub enum SchedulerError {
     #[error("there is no schedule {0:?}")]
     NotFound(String),
-    #[error("the service that does the work failed")]
+    #[error("the service that does the work failed: {}", .0.message())]
     Remote(Status),
 }
 

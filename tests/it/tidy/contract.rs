@@ -129,6 +129,8 @@ fn every_reason_of_the_code_stands_in_the_contract() {
         .into_iter()
         .filter(|reason| reason.contains('_') || !comments.contains(reason.as_str()))
         .filter(|reason| !promised.contains(reason.as_str()) && !LATER.contains(&reason.as_str()))
+        // Any call may fail through our own fault; no contract promises it.
+        .filter(|reason| reason != platform::status::INTERNAL)
         .collect();
     assert!(missing.is_empty(), "the contract does not say: {missing:#?}");
 }
