@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod advance;
 pub mod bill;
+pub mod bound;
 pub mod cancel;
 pub mod correction;
 pub mod create;

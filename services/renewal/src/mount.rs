@@ -70,6 +70,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
         Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
         Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
         Corrections::new(store.clone(), rules, env),
+        orders.clone(),
     );
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
     routes.add_service(InstanceServiceServer::new(instances));

@@ -6,12 +6,11 @@ use kernel::{
     Env,
     ids::{AccountId, InstanceId},
 };
-use proto::renewal::v1 as pb;
 use rule_engine::{
     check::check_renewal,
     duration::TermDuration,
     group::{Groups, bound_to},
-    instance::{BindingKind, World},
+    instance::World,
     plan::Extent,
     reason::{Reason, Refusal},
 };
@@ -69,19 +68,6 @@ pub struct Checks {
     pub refusals: Vec<(InstanceId, Vec<Refusal>)>,
     /// The durations that all of them offer, the shortest first.
     pub durations: Vec<TermDuration>,
-}
-
-/// An instance that goes along with another one, or may.
-#[derive(Debug, Clone)]
-pub struct BoundShown {
-    /// The instance.
-    pub instance: Shown,
-    /// How it is bound.
-    pub kind: BindingKind,
-    /// What renewing it along would give and cost.
-    pub item: Option<pb::BillItem>,
-    /// Why it would not go along.
-    pub refusals: Vec<pb::Refusal>,
 }
 
 /// The operations that read instances.
@@ -184,38 +170,6 @@ impl Instances {
             refusals: ids.iter().map(|id| (id.clone(), check(id))).collect(),
             durations: offered_by_all(ids, &world, now),
         })
-    }
-
-    /// What is bound to an instance of the account, by kind, then id; with the term and the price
-    /// that renewing it along for `duration` would give, if one is given (B-2).
-    pub async fn bound(
-        &self,
-        account: &AccountId,
-        id: &InstanceId,
-        _duration: Option<TermDuration>,
-    ) -> Result<Vec<BoundShown>, CallError> {
-        let not_found = || CallError::InstanceNotFound(id.clone());
-        let now = self.env.now();
-        let catalogue = self.rules.current().await?;
-        let snapshot = self.store.database().begin_snapshot().await?;
-        let known = accounts::get(&snapshot, account).await?.ok_or_else(not_found)?;
-        let named = std::slice::from_ref(id);
-        let loaded = instances::load(&snapshot, account, named, Reach::All, Lock::None).await?;
-        snapshot.commit().await?;
-
-        let world = world(&known, &loaded, &catalogue, now);
-        if world.instance(id).is_none() {
-            return Err(not_found());
-        }
-        let viewer = Viewer::new(&world, &catalogue, now);
-        let mut bound = bound_to(id, &world, now);
-        bound.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
-        let shown = bound.into_iter().filter_map(|bound| {
-            let own = loaded.iter().find(|one| one.instance.id == bound.id)?;
-            let instance = viewer.show(own);
-            Some(BoundShown { instance, kind: bound.kind, item: None, refusals: Vec::new() })
-        });
-        Ok(shown.collect())
     }
 
     async fn world(

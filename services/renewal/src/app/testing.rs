@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use kernel::{
     Env,
     env::ManualClock,
-    ids::{AccountId, InstanceId},
+    ids::{AccountId, InstanceId, PaymentId},
 };
 use proto::{
     catalog::v1::{
@@ -16,6 +16,7 @@ use proto::{
     },
     convert::timestamp,
     r#type::v1 as types,
+    wallet::v1::{ChargeRequest, Payment},
 };
 use rule_engine::{
     instance::{Binding, BindingKind},
@@ -25,7 +26,7 @@ use tempfile::TempDir;
 use types::RenewalPolicy;
 
 use super::{
-    Pricing, RemoteError,
+    Funds, Orders, Pricing, RemoteError,
     accounts::{AccountRow, Accounts},
     correction::Corrections,
     error::RowRefusal,
@@ -45,6 +46,7 @@ pub struct Cloud {
     pub instances: Instances,
     pub policies: Policies,
     pub corrections: Corrections,
+    pub orders: Orders,
 }
 
 /// A cloud on each database, with the accounts `acme` and `other`; `name` is that of the test.
@@ -61,7 +63,8 @@ pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
             registrations: Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
             instances: Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
             policies: Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
-            corrections: Corrections::new(store.clone(), rules, env),
+            corrections: Corrections::new(store.clone(), Arc::clone(&rules), env.clone()),
+            orders: Orders::new(store.clone(), rules, Arc::new(Still), Arc::new(Closed), env),
             store,
         };
         cloud.accounts.upsert(vec![account("acme"), account("other")]).await.unwrap();
@@ -264,8 +267,39 @@ impl Pricing for Still {
 
     async fn quote(
         &self,
-        _request: QuoteRenewalsRequest,
+        request: QuoteRenewalsRequest,
     ) -> Result<QuoteRenewalsResponse, RemoteError> {
-        Ok(QuoteRenewalsResponse::default())
+        let price = |item: catalog::PriceFacts| catalog::QuoteResult {
+            item_id: item.item_id,
+            result: Some(catalog::quote_result::Result::Quote(catalog::ItemQuote {
+                payable: Some(kernel::Money::new(100, kernel::Currency::Cny).into()),
+                ..catalog::ItemQuote::default()
+            })),
+        };
+        let results = request.items.into_iter().map(price).collect();
+        Ok(QuoteRenewalsResponse { results, catalog_version: 1 })
     }
+}
+
+/// A wallet that never answers.
+#[derive(Debug)]
+struct Closed;
+
+#[async_trait]
+impl Funds for Closed {
+    async fn charge(&self, _request: ChargeRequest) -> Result<Payment, RemoteError> {
+        Err(closed())
+    }
+
+    async fn void(
+        &self,
+        _account: &AccountId,
+        _payment: PaymentId,
+    ) -> Result<Payment, RemoteError> {
+        Err(closed())
+    }
+}
+
+fn closed() -> RemoteError {
+    RemoteError { service: "wallet", status: tonic::Status::unavailable("closed") }
 }

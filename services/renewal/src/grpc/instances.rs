@@ -14,6 +14,7 @@ use tracing::instrument;
 
 use super::wire;
 use crate::app::{
+    Orders,
     correction::Corrections,
     instances::{Instances, Listed},
     policies::Policies,
@@ -27,6 +28,7 @@ pub struct InstanceGrpc {
     instances: Instances,
     policies: Policies,
     corrections: Corrections,
+    orders: Orders,
 }
 
 impl InstanceGrpc {
@@ -37,8 +39,9 @@ impl InstanceGrpc {
         instances: Instances,
         policies: Policies,
         corrections: Corrections,
+        orders: Orders,
     ) -> Self {
-        Self { registrations, instances, policies, corrections }
+        Self { registrations, instances, policies, corrections, orders }
     }
 }
 
@@ -99,7 +102,7 @@ impl InstanceService for InstanceGrpc {
     ) -> Result<Response<pb::ListBoundInstancesResponse>, Status> {
         let request = request.into_inner();
         let (account, id, duration) = parse::bound(&request)?;
-        let bound = self.instances.bound(&account, &id, duration).await?;
+        let bound = self.orders.bound(&account, &id, duration).await?;
         let bound = bound.into_iter().map(tell::bound).collect();
         Ok(Response::new(pb::ListBoundInstancesResponse { bound }))
     }

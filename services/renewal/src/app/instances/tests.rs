@@ -1,5 +1,6 @@
 use kernel::ids::AccountId;
 use rule_engine::{
+    instance::BindingKind,
     lifecycle::State,
     registration::{RegisteredBilling, Registration},
 };
@@ -63,8 +64,8 @@ async fn foreign_and_unknown_ids_answer_the_same() {
             assert_eq!(refusals[0].reason, Reason::InstanceNotFound);
             assert_eq!(refusals[0].message, format!("There is no instance {id} in this account."));
         }
-        let bound = cloud.instances.bound(&acme(), &id("theirs"), None).await;
-        assert!(matches!(bound, Err(CallError::InstanceNotFound(_))));
+        let bound = cloud.orders.bound(&acme(), &id("theirs"), None).await.unwrap_err();
+        assert_eq!(bound.to_string(), "There is no instance theirs in this account.");
     }
 }
 
@@ -156,7 +157,7 @@ async fn an_instance_is_shown_with_all_that_is_to_know_of_it() {
         assert_eq!(detail.terms.len(), 1);
         let of_ip = cloud.instances.get(&acme(), &id("ip")).await.unwrap();
         assert_eq!(names(&of_ip.bound), ["vm"]);
-        let bound = cloud.instances.bound(&acme(), &id("vm"), None).await.unwrap();
+        let bound = cloud.orders.bound(&acme(), &id("vm"), None).await.unwrap();
         let bound: Vec<_> =
             bound.iter().map(|one| (one.instance.instance.id.as_str(), one.kind)).collect();
         assert_eq!(bound, [("disk", BindingKind::Strong), ("ip", BindingKind::Optional)]);

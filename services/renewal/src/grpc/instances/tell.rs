@@ -13,11 +13,8 @@ use rule_engine::{instance::Instance, kind::BillingMode, lifecycle::State};
 
 use crate::{
     app::{
-        error::RowRefusal,
-        instances::{BoundShown, Detail},
-        policies::PolicySet,
-        registration::Outcome,
-        view::Shown,
+        bound::BoundShown, error::RowRefusal, instances::Detail, policies::PolicySet,
+        registration::Outcome, view::Shown,
     },
     grpc::wire,
     store::{entity::term, values},
