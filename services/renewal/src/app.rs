@@ -19,8 +19,6 @@ pub mod preview;
 pub mod registration;
 pub mod rules;
 pub mod settle;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod view;
 pub mod world;
 

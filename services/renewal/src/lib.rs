@@ -20,3 +20,6 @@ pub mod remote;
 pub mod store;
 
 pub use self::mount::{Args, audit, migrate, mount};
+
+#[cfg(test)]
+mod tests;

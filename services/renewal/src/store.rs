@@ -13,8 +13,6 @@ mod migration;
 pub mod orders;
 pub mod quotes;
 pub mod requests;
-#[cfg(test)]
-pub mod testing;
 pub mod values;
 
 use platform::database::{Backend, Database, MaybeTransient, is_transient};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::testing::{account, acme, clouds, prepaid};
+use crate::tests::cloud::{account, acme, clouds, prepaid};
 
 fn reasons(results: Vec<Result<KnownAccount, RowRefusal>>) -> Vec<String> {
     let told = |result: Result<KnownAccount, RowRefusal>| match result {

@@ -1,7 +1,7 @@
 use rule_engine::registration::Registration;
 
 use super::*;
-use crate::app::testing::{acme, bound, clouds, id, prepaid};
+use crate::tests::cloud::{acme, bound, clouds, id, prepaid};
 
 /// B-2: each with the term and the price that it would have, or why it would not go along.
 #[tokio::test]

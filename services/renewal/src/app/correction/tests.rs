@@ -3,7 +3,7 @@ use proto::renewal::v1 as pb;
 use rule_engine::{instance::BindingKind, registration::Registration};
 
 use super::*;
-use crate::app::testing::{Cloud, acme, at, bound, clouds, id, prepaid};
+use crate::tests::cloud::{Cloud, acme, at, bound, clouds, id, prepaid};
 
 fn wanted(number: u128, name: &str, to: &str) -> Wanted {
     let message = pb::CorrectExpiryRequest { why: to.to_owned(), ..Default::default() };

@@ -6,7 +6,7 @@ use rule_engine::{
 };
 
 use super::*;
-use crate::app::testing::{Cloud, acme, at, bound, clouds, id, prepaid};
+use crate::tests::cloud::{Cloud, acme, at, bound, clouds, id, prepaid};
 
 async fn found(cloud: &Cloud, search: Search) -> Vec<Shown> {
     let part = Part { after: None, skip: 0, limit: 100 };

@@ -2,7 +2,7 @@ use chrono_tz::{America::New_York, Asia::Shanghai};
 use rule_engine::profile::{Boundary, LateStart};
 
 use super::*;
-use crate::app::testing::{at, catalogue};
+use crate::tests::cloud::{at, catalogue};
 
 fn rules(boundary: Boundary, grace_days: u32, retention_days: u32) -> LifecycleRules {
     LifecycleRules { boundary, late_start: LateStart::RenewalDate, grace_days, retention_days }

@@ -1,7 +1,7 @@
 use rule_engine::{instance::BindingKind, profile::Policy, registration::Registration};
 
 use super::*;
-use crate::app::testing::{Cloud, acme, at, bound, clouds, id, prepaid};
+use crate::tests::cloud::{Cloud, acme, at, bound, clouds, id, prepaid};
 
 const AUTO: PolicyWish = PolicyWish::Auto { cycle: None, remaining: None };
 

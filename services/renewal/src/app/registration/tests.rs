@@ -4,7 +4,7 @@ use rule_engine::{
 };
 
 use super::*;
-use crate::app::testing::{Cloud, acme, at, bound, clouds, id, prepaid};
+use crate::tests::cloud::{Cloud, acme, at, bound, clouds, id, prepaid};
 
 async fn stored(cloud: &Cloud, name: &str) -> Instance {
     cloud.instances.get(&acme(), &id(name)).await.unwrap().instance.instance

@@ -1,7 +1,7 @@
 use platform::status::{bad_fields, reason};
 
 use super::*;
-use crate::store::testing::stores;
+use crate::tests::stores::stores;
 
 #[tokio::test]
 async fn a_query_for_events_that_means_nothing_is_refused() {

@@ -1,7 +1,7 @@
 use rule_engine::profile::StandardDayMeaning;
 
 use super::*;
-use crate::store::testing::stores;
+use crate::tests::stores::stores;
 
 fn account(id: &str) -> KnownAccount {
     KnownAccount {

@@ -8,7 +8,7 @@ use super::{
     write::{first_term, insert, insert_terms, update},
     *,
 };
-use crate::store::{Store, testing::stores};
+use crate::{store::Store, tests::stores::stores};
 
 fn now() -> DateTime<Utc> {
     "2026-03-01T00:00:00Z".parse().unwrap()

@@ -4,7 +4,7 @@ use platform::database::{Database, DatabaseUrl, Durability};
 use sea_orm::ConnectionTrait as _;
 use tempfile::TempDir;
 
-use super::{Migrator, Store};
+use crate::store::{Migrator, Store};
 
 /// The address of the PostgreSQL server of this test run; without one, only SQLite is tested.
 #[expect(clippy::disallowed_methods, reason = "the test runner's set-up script names its server")]

@@ -25,7 +25,8 @@ use rule_engine::{
 use tempfile::TempDir;
 use types::RenewalPolicy;
 
-use super::{
+use super::stores::stores;
+use crate::app::{
     Funds, Orders, Pricing, RemoteError,
     accounts::{AccountRow, Accounts},
     correction::Corrections,
@@ -35,7 +36,7 @@ use super::{
     registration::{Outcome, Registrations},
     rules::{Catalogue, Rules},
 };
-use crate::store::{Store, testing::stores};
+use crate::store::Store;
 
 /// The use cases over one empty store, at midnight of 2026-03-01 in Shanghai.
 pub struct Cloud {
