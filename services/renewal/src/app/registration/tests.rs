@@ -1,10 +1,21 @@
+use kernel::ids::RequestId;
+use platform::request::RequestDigest;
+use proto::renewal::v1 as pb;
 use rule_engine::{
     instance::{BindingKind, Instance},
+    plan::{Extent, Selection},
     registration::RegisteredBilling,
 };
 
 use super::*;
 use crate::tests::cloud::{Cloud, acme, at, bound, clouds, id, prepaid};
+use crate::{
+    app::{
+        create::{Create, What},
+        preview::Wanted,
+    },
+    domain::order::State,
+};
 
 async fn stored(cloud: &Cloud, name: &str) -> Instance {
     cloud.instances.get(&acme(), &id(name)).await.unwrap().instance.instance
@@ -148,5 +159,62 @@ async fn a_page_takes_a_constant_number_of_statements() {
         }
         assert_eq!(counts[0], counts[1]);
         assert!(counts[1].0 <= 9, "{counts:?}");
+    }
+}
+
+/// An unpaid order for a month more of the instance.
+async fn order(cloud: &Cloud, name: &str, number: u128) -> OrderId {
+    let message = pb::Selection {
+        instance_ids: vec![name.to_owned()],
+        duration: Some("1m".parse().unwrap()),
+        ..pb::Selection::default()
+    };
+    let extent = Extent::Duration("1m".parse().unwrap());
+    let selection = Selection::of([id(name)], extent);
+    let create = Create {
+        request: RequestId(uuid::Uuid::from_u128(number)),
+        digest: RequestDigest::of("CreateRenewalOrder", &message),
+        account: acme(),
+        what: What::Selection(Box::new(Wanted { account: acme(), selection, message })),
+        expected: None,
+        pay: None,
+    };
+    cloud.orders.create(&create).await.unwrap().into_inner().id
+}
+
+/// I-1, I-2: what is priced and changes cancels an unpaid order; a binding waits for it; the rest
+/// does not touch it.
+#[tokio::test]
+async fn a_change_of_what_is_priced_cancels_the_unpaid_order() {
+    let (clouds, _folder) = clouds("repriced").await;
+    for cloud in clouds {
+        let first = prepaid("i-1", "vm", "2026-03-11 00:00");
+        cloud.register(vec![first.clone(), prepaid("i-0", "vm", "2026-03-11 00:00")]).await;
+        let held = order(&cloud, "i-1", 1).await;
+        let next = |number, settings: [(&str, &str); 2]| Registration {
+            configuration: settings.into_iter().collect(),
+            source_version: number,
+            ..first.clone()
+        };
+        let same = [("flavor", "small"), ("note", "x")];
+        let bound = bound(next(2, same), "i-0", BindingKind::Optional);
+        assert_eq!(cloud.register(vec![bound]).await, ["OPEN_ORDER_EXISTS"]);
+        let described = next(3, [("flavor", "small"), ("note", "y")]);
+        assert_eq!(cloud.register(vec![described]).await, ["Updated"]);
+        let state = async || cloud.orders.get(&acme(), held).await.unwrap().state;
+        assert_eq!(state().await, State::PendingPayment);
+
+        let repriced = next(4, [("flavor", "large"), ("note", "y")]);
+        let other = Registration { source_version: 2, ..prepaid("i-0", "vm", "2026-03-12 00:00") };
+        assert_eq!(cloud.register(vec![repriced, other]).await, ["Updated", "EXPIRY_CONFLICT"]);
+        let ended = cloud.orders.get(&acme(), held).await.unwrap();
+        assert_eq!(ended.state, State::Cancelled);
+        assert_eq!(ended.ended_why.unwrap().reason, "CONFIGURATION_CHANGED");
+        let instance = stored(&cloud, "i-1").await;
+        assert_eq!(instance.configuration.get("flavor"), Some("large"));
+        assert_eq!(instance.open_order, None);
+        let events = cloud.events().await;
+        assert!(events.contains(&"order.cancelled".to_owned()), "{events:?}");
+        order(&cloud, "i-1", 2).await;
     }
 }
