@@ -92,7 +92,7 @@ crate::journeys! {
 
     /// B-3: a ticked instance may go to its parent's new expiry, whatever durations it offers.
     async fn a_ticked_instance_may_go_to_its_parents_expiry(suite) {
-        suite.jd("acme", 5000_00).await;
+        suite.jd("acme", 6000_00).await;
         suite.register(vec![
             vm("acme", "i-1", "2026-03-11 00:00"),
             bound(disk("acme", "d-1", "2026-04-21 00:00"), "i-1", Kind::Optional),

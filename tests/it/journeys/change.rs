@@ -67,14 +67,15 @@ crate::journeys! {
         suite.register(vec![redis("ali", "r-1", "redis.master.mid", "2026-03-11 00:00")]).await;
 
         let change = with_class(&["r-1"], "1m", "redis.master.small");
-        let order = suite.create(paid_order_of("ali", change.clone())).await.unwrap();
+        let order = suite.create(paid_order_of("ali", change)).await.unwrap();
 
         assert_eq!(order.state(), State::Completed);
         let instance = suite.instance("ali", "r-1").await;
         assert_eq!(instance.configuration, Some(configuration(&[("instance_class", "redis.master.mid")])));
         assert_eq!(instance.pending_configuration, Some(configuration(&[("instance_class", "redis.master.small")])));
+        let another = with_class(&["r-1"], "1m", "redis.master.stand");
         assert_eq!(
-            refusal(suite.create(order_of("ali", change)).await),
+            refusal(suite.create(order_of("ali", another)).await),
             (Code::FailedPrecondition, "CHANGE_PENDING".to_owned())
         );
         let plain = suite.create(paid_order_of("ali", selection(&["r-1"], "1m"))).await.unwrap();

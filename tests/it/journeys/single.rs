@@ -190,9 +190,9 @@ crate::journeys! {
     async fn an_order_paid_after_the_window_expires_and_costs_nothing(suite) {
         suite.jd("acme", 100_00).await;
         suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
+        suite.set_clock(at("2026-03-10 09:00"));
         let order = suite.create(order_of("acme", selection(&["i-1"], "1m"))).await.unwrap();
 
-        suite.set_clock(at("2026-03-18 00:00") - chrono::TimeDelta::seconds(1));
         suite.set_clock(at("2026-03-18 00:00"));
         let (code, _) = refusal(suite.pay(payment_of("acme", &order)).await);
 
