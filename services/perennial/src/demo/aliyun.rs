@@ -14,8 +14,8 @@ const CLASS: &str = "instance_class";
 
 pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
     story.chapter("Alibaba Cloud", "umbrella rents ApsaraDB for Redis.")?;
-    story.section("umbrella and what it rents")?;
     story.later("2018-08-11 09:00")?;
+    story.section("umbrella and what it rents")?;
     story.open(UMBRELLA, "aliyun", "1000.00").await?;
     let since = "2018-07-01 00:00";
     story

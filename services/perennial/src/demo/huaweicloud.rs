@@ -18,8 +18,8 @@ const HOOLI: &str = "hooli";
 pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
     story
         .chapter("Huawei Cloud", "hooli rents dedicated pools of ModelArts and elastic servers.")?;
-    story.section("hooli and what it rents")?;
     story.later("2018-09-06 09:00")?;
+    story.section("hooli and what it rents")?;
     story.open(HOOLI, "huaweicloud", "60000.00").await?;
     let pool =
         |id, product, flavor| metered(HOOLI, id, product, &[("flavor", flavor), ("nodes", "1")]);

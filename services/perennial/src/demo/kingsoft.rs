@@ -33,8 +33,8 @@ fn eip(id: &str, mbps: &str) -> InstanceRegistration {
 }
 
 async fn open(story: &mut Story) -> anyhow::Result<()> {
-    story.section("globex and what it rents")?;
     story.later("2018-08-10 09:00")?;
+    story.section("globex and what it rents")?;
     story.open(GLOBEX, "kingsoft", "5000.00").await?;
     let since = "2018-07-01 00:00";
     let ks = |id, product, settings: &[(&str, &str)]| metered(GLOBEX, id, product, settings);

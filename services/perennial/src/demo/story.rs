@@ -87,6 +87,14 @@ impl Story {
         self.world.set_clock(text)
     }
 
+    /// Notes that a chapter broke off, if it did.
+    pub fn survive(&mut self, chapter: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Err(error) = chapter else { return Ok(()) };
+        let sentence = format!("the chapter breaks off: {error:#}");
+        self.told.off.push(sentence.clone());
+        self.say(&look(&format!("✗ {sentence}"), Look::Bad))
+    }
+
     /// Says how it all went.
     pub fn end(mut self) -> anyhow::Result<Told> {
         let Told { checked, off } = &self.told;

@@ -1,0 +1,251 @@
+//! The client's commands against a suite, as a person at a terminal types them.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use clap::Parser as _;
+use kernel::{Env, env::ManualClock};
+use perennial::{serve, suite::SuiteArgs};
+use platform::serve::ServeArgs;
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A suite in this process, and the address that commands speak to.
+struct Suite {
+    address: String,
+    data: TempDir,
+    _stop: DropGuard,
+}
+
+#[derive(clap::Parser)]
+struct Settings {
+    #[command(flatten)]
+    suite: SuiteArgs,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// How a command ended.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Suite {
+    /// Starts it on 2026-11-15.
+    async fn start() -> Self {
+        let data = TempDir::new().expect("a temporary folder");
+        let folder = data.path().to_str().expect("a plain name");
+        let words = ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0"];
+        let Settings { suite, serve } = Settings::try_parse_from(words).expect("good settings");
+        let now = "2026-11-15T02:00:00Z".parse().expect("an instant");
+        let env = Env::with_clock(ManualClock::at(now));
+        let stop = CancellationToken::new();
+        let (address, _) = serve::start(suite, serve, env, stop.clone()).await.expect("a start");
+        Self { address: format!("http://{address}"), data, _stop: stop.drop_guard() }
+    }
+
+    /// Runs `perennial` with the words of `line`, split at spaces.
+    fn run(&self, line: &str) -> Ended {
+        self.run_words(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    fn run_words(&self, words: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../catalog/examples");
+        command.current_dir(examples).env("PERENNIAL_ADDRESS", &self.address).args(words);
+        let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Ended { code: status.code().expect("an exit"), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Runs a command that must be done.
+    #[track_caller]
+    fn done(&self, line: &str) -> String {
+        let Ended { code, out, err } = self.run(line);
+        assert_eq!(code, 0, "{line}\n{out}{err}");
+        out
+    }
+
+    /// Opens acme with CNY 1,000.00 and one JD virtual machine of 56.00 a month.
+    fn with_a_vm(&self) {
+        self.done("catalog apply jdcloud.yaml");
+        self.done("accounts upsert acme --profile jdcloud --currency CNY");
+        self.done("wallet create -a acme --currency CNY");
+        self.done("wallet deposit -a acme 1000.00");
+        self.done(
+            "instances register -a acme vm-1 --product jd-vm --region cn-north-1 \
+             --set flavor=g.s1.micro --start 2026-11-01 --end 2026-12-01",
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_by_commands_from_the_catalog_to_the_ledger() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+
+    let quote = suite.done("quote -a acme vm-1 --duration 1y");
+    assert!(quote.contains("CNY 560.00"), "{quote}");
+    assert!(quote.contains("holds this price until 2026-11-15 10:15:00"), "{quote}");
+
+    let order = suite.done("renew -a acme vm-1 --duration 1y");
+    assert!(order.contains("COMPLETED"), "{order}");
+    assert!(order.contains("2027-11-30 23:59:59"), "{order}");
+    let list = suite.done("instances list -a acme");
+    assert!(list.contains("2027-11-30 23:59:59"), "{list}");
+    let wallet = suite.done("wallet get -a acme");
+    assert!(wallet.contains("CNY 440.00"), "{wallet}");
+    let ledger = suite.done("wallet entries -a acme");
+    assert!(ledger.contains("CNY 560.00"), "{ledger}");
+    let orders = suite.done("orders list -a acme --state completed --output json");
+    let orders: serde_json::Value = serde_json::from_str(&orders).unwrap();
+    assert_eq!(orders["orders"][0]["payable"]["minor_units"], "56000");
+
+    let folder = suite.data.path().to_str().unwrap();
+    let audit = suite.run(&format!("audit --data-dir {folder}"));
+    assert_eq!(audit.code, 0, "{}{}", audit.out, audit.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_at_things_changes_nothing() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    for line in [
+        "catalog products --catalog jdcloud",
+        "catalog prices jd-vm --region cn-north-1 --set flavor=g.s1.micro --lines",
+        "accounts get acme",
+        "instances get -a acme vm-1",
+        "instances bound -a acme vm-1 --duration 1y",
+        "instances check -a acme vm-1 --duration 1y",
+        "renew -a acme vm-1 --duration 1y --dry-run",
+        "vouchers preview -a acme vm-1 --duration 1m",
+        "vouchers list -a acme",
+        "orders list -a acme --all",
+        "events --account acme",
+        "schedules",
+        "sweep",
+    ] {
+        suite.done(line);
+        let json = suite.done(&format!("{line} --output json"));
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{line}\n{json}");
+    }
+    let wallet = suite.done("wallet get -a acme");
+    assert!(wallet.contains("CNY 1000.00"), "{wallet}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_customers_choose_is_set_by_commands() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let settings = suite.done("accounts settings acme --standard-day 1");
+    assert!(settings.contains("standard day"), "{settings}");
+    let settings = suite.done("accounts settings acme --standard-day none");
+    assert!(!settings.contains("standard day  "), "{settings}");
+
+    let policy = suite.done("instances policy -a acme vm-1 --policy auto --cycle 1m");
+    assert_eq!(policy, "vm-1: AUTO every 1 month (was MANUAL)\n");
+    let auto = suite.done("instances list -a acme --tab auto");
+    assert!(auto.contains("vm-1"), "{auto}");
+
+    let why = "instances correct -a acme vm-1 --expiry 2026-12-03 --why outage";
+    let corrected = suite.done(why);
+    assert!(corrected.contains("2026-12-02 23:59:59"), "{corrected}");
+
+    let issued = suite.run_words(&[
+        "vouchers",
+        "issue",
+        "-a",
+        "acme",
+        "--face",
+        "CNY 30.00",
+        "--from",
+        "2026-11-01",
+        "--until",
+        "2026-12-31",
+    ]);
+    assert_eq!(issued.code, 0, "{}", issued.err);
+    let vouchers = suite.done("vouchers list -a acme --usable");
+    assert!(vouchers.contains("CNY 30.00"), "{vouchers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_paid_at_once_is_paid_or_cancelled_later() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let id = |order: &str| {
+        let order: serde_json::Value = serde_json::from_str(order).unwrap();
+        order["order"]["order_id"].as_str().unwrap().to_owned()
+    };
+    let first = id(&suite.done("renew -a acme vm-1 -d 1m --unpaid -o json"));
+    let cancelled = suite.done(&format!("orders cancel -a acme {first}"));
+    assert!(cancelled.contains("CANCELLED"), "{cancelled}");
+
+    let second = id(&suite.done("renew -a acme vm-1 -d 1m --unpaid -o json"));
+    let paid = suite.done(&format!("orders pay -a acme {second}"));
+    assert!(paid.contains("COMPLETED"), "{paid}");
+    let again = suite.run(&format!("orders pay -a acme {second}"));
+    assert_eq!(again.code, 1);
+    assert!(again.err.starts_with("ORDER_ALREADY_PAID"), "{}", again.err);
+
+    // Three years are CNY 1,680.00, and 944.00 are left.
+    let unpaid = suite.run("renew -a acme vm-1 -d 3y");
+    assert_eq!(unpaid.code, 1);
+    assert!(unpaid.out.contains("INSUFFICIENT_FUNDS"), "{}", unpaid.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_and_mistakes_have_their_exit_codes() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+
+    let refused = suite.run("renew -a acme vm-1 --duration 11m");
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.starts_with("TERM_NOT_OFFERED"), "{}", refused.err);
+    assert_eq!(refused.out, "");
+
+    let unknown = suite.run("instances get -a acme vm-2 -o json");
+    assert_eq!(unknown.code, 1);
+    let error: serde_json::Value = serde_json::from_str(&unknown.err).unwrap();
+    assert_eq!(error["error"]["reason"], "INSTANCE_NOT_FOUND");
+
+    let twice = suite.run("renew -a acme vm-1 vm-1 --duration 1m");
+    assert_eq!(twice.code, 2);
+    assert!(twice.err.starts_with("DUPLICATE_INSTANCE"), "{}", twice.err);
+
+    let usage = suite.run("renew -a acme vm-1 --duration soon");
+    assert_eq!(usage.code, 2);
+
+    let nobody = suite.run("wallet get -a acme --address http://127.0.0.1:1");
+    assert_eq!(nobody.code, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_instances_is_registered_and_its_refused_rows_are_named() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let file = suite.data.path().join("rows.yaml");
+    let row = |i: usize| {
+        format!(
+            "- {{instance_id: vm-{i:04}, account_id: acme, product_id: jd-vm, region: cn-north-1, \
+             configuration: {{flavor: g.s1.micro}}, postpaid: {{}}}}\n"
+        )
+    };
+    let mut rows: String = (0..1_200).map(row).collect();
+    rows +=
+        "- {instance_id: vm-x, account_id: acme, product_id: no-such, region: r, postpaid: {}}\n";
+    std::fs::write(&file, rows).unwrap();
+
+    let ended = suite.run(&format!("instances register --file {}", file.display()));
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert!(ended.out.starts_with("1200 created\n"), "{}", ended.out);
+    assert!(ended.out.contains("vm-x: PRODUCT_NOT_FOUND"), "{}", ended.out);
+
+    std::fs::write(&file, "- instance_id: vm-y\n  colour: red\n").unwrap();
+    let ended = suite.run(&format!("instances register --file {}", file.display()));
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("line 2: colour is not a field of this"), "{}", ended.err);
+}
