@@ -45,7 +45,7 @@ async fn seventh_and_eighth_day(story: &mut Story) -> anyhow::Result<()> {
     let item = item(&order, "redis-seven")?;
     let start = show::instant(item.start_time.as_ref(), ZONE);
     story.check("the term begins with the old expiry", start, "2018-08-14 00:00:00")?;
-    story.check("days paid for that have passed", item.days_already_past, 7)?;
+    story.check("whole days paid for that have passed", item.days_already_past, 6)?;
     story.check_expiry(UMBRELLA, "redis-seven", "2018-09-14 00:00:00").await?;
     story.refused(UMBRELLA, renewal(&["redis-eight"], "1m"), "RENEWAL_WINDOW_CLOSED").await
 }

@@ -1,9 +1,6 @@
 //! JD Cloud: conversion, bound instances, durations not offered, late renewal, standard dates.
 
-use proto::{
-    renewal::v1::{ListBoundInstancesRequest, Selection, binding::Kind},
-    r#type::v1::RenewalPolicy,
-};
+use proto::renewal::v1::{ListBoundInstancesRequest, Selection, binding::Kind};
 
 use super::{
     rows::{bound, metered, on_standard_date, paid, renewal, with_ticked},
@@ -69,7 +66,8 @@ async fn convert(story: &mut Story) -> anyhow::Result<()> {
     story.check_expiry(ACME, "vm-meter", "2018-11-02 23:59:59").await?;
     let instance = story.instance(ACME, "vm-meter").await?;
     let policy = instance.renewal.unwrap_or_default().policy();
-    story.check("its policy is", policy.as_str_name(), RenewalPolicy::Manual.as_str_name())
+    let policy = show::word(policy.as_str_name(), "RENEWAL_POLICY_");
+    story.check("its policy is", policy, "MANUAL")
 }
 
 /// B-2, M-2: one year pays ten months.
@@ -81,13 +79,16 @@ async fn with_what_is_bound(story: &mut Story) -> anyhow::Result<()> {
         duration: "1y".parse().ok(),
     };
     let answer = story.world.instances().list_bound_instances(request).await?.into_inner();
-    for bound in &answer.bound {
-        let instance = bound.instance.clone().unwrap_or_default();
-        let price = bound.item.as_ref().map(payable).unwrap_or_default();
-        let id = instance.instance_id;
-        story.say(&format!("bound: {id}, expires {}, 1 year {price}", instance.expiry_shown))?;
-    }
-    story.check("instances that may be ticked", answer.bound.len(), 2)?;
+    let bound = answer.bound.iter().map(|bound| {
+        let id = bound.instance.as_ref().map(|instance| instance.instance_id.as_str());
+        format!(
+            "{} {}",
+            id.unwrap_or_default(),
+            bound.item.as_ref().map(payable).unwrap_or_default()
+        )
+    });
+    let bound = bound.collect::<Vec<_>>().join(", ");
+    story.check("may be ticked, for 1 year", bound, "disk-web CNY 1000.00, eip-web CNY 230.00")?;
     let selection = with_ticked(renewal(&["vm-web"], "1y"), &["eip-web", "disk-web"]);
     let order = story.renew(ACME, selection).await?;
     story.check("12 months of 56.00 list at", list_price(item(&order, "vm-web")?), "672.00")?;
