@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use platform::fault::Fault;
-use proto::renewal::v1::{CancelOrderRequest, order::State};
+use proto::renewal::v1::{CancelOrderRequest, CreateRenewalOrderRequest, order::State};
 use tests::{Backend, Layout, Suite, fixture::*};
 
 /// Kills the service of `fault` while an order is made, paid or cancelled, starts it again, lets the
@@ -14,17 +14,38 @@ async fn killed_at(fault: Fault, backend: Backend) -> State {
     let mut suite = Suite::start(backend, Layout::FourProcesses).await;
     suite.jd("acme", 100_00).await;
     suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
-    suite.restart(fault.service(), Some(fault));
     let request = order_of("acme", selection(&["i-1"], "1m"));
+    match fault {
+        Fault::AfterVoid => die_while_voiding(&mut suite, &request).await,
+        _ => die_at(&mut suite, fault, &request).await,
+    }
+    // A step that did not succeed is tried again a second later, then after two, and so on.
+    for seconds in [1, 2, 4, 8] {
+        suite.set_clock(suite.now() + TimeDelta::seconds(seconds));
+        suite.advance().await;
+    }
+    let order = suite.create(request).await.expect("the repeat finds the order");
+    suite.audit().await;
+    let held = suite.instance("acme", "i-1").await.open_order_id;
+    assert_eq!(held.is_empty(), order.state() != State::PendingPayment);
+    let paid = if order.state() == State::Completed { 56_00 } else { 0 };
+    assert_eq!(suite.cash("acme").await, 100_00 - paid);
+    order.state()
+}
+
+/// The service of `fault` dies while the order is made, paid or cancelled.
+async fn die_at(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
+    suite.restart(fault.service(), Some(fault));
     let made = suite.create(request.clone()).await;
     if fault == Fault::AfterCreate {
         made.expect_err("the process died before it answered");
     } else {
         let order = made.expect("an order");
-        let cancels = matches!(fault, Fault::AfterCancel | Fault::AfterVoid);
-        let cancel =
-            CancelOrderRequest { account_id: "acme".to_owned(), order_id: order.order_id.clone() };
-        let dies = if cancels {
+        let dies = if fault == Fault::AfterCancel {
+            let cancel = CancelOrderRequest {
+                account_id: "acme".to_owned(),
+                order_id: order.order_id.clone(),
+            };
             suite.orders().cancel_order(cancel).await.err()
         } else {
             suite.pay(payment_of("acme", &order)).await.err()
@@ -32,25 +53,25 @@ async fn killed_at(fault: Fault, backend: Backend) -> State {
         dies.expect("the process died before it answered");
     }
     assert!(suite.died(fault.service()), "{fault} was not reached");
-
     suite.restart(fault.service(), None);
-    for _ in 0..10 {
-        suite.set_clock(suite.now() + TimeDelta::minutes(6));
-        suite.advance().await;
-    }
-    let again = suite.create(request).await.expect("the repeat finds the order");
-    suite.audit().await;
-    let held = suite.instance("acme", "i-1").await.open_order_id;
-    assert_eq!(held.is_empty(), again.state() != State::PendingPayment);
-    again.state()
+}
+
+/// A payment that was begun too long ago is called off (O-8), and the wallet dies of it.
+async fn die_while_voiding(suite: &mut Suite, request: &CreateRenewalOrderRequest) {
+    die_at(suite, Fault::AfterPaying, request).await;
+    suite.restart("wallet", Some(Fault::AfterVoid));
+    suite.set_clock(suite.now() + TimeDelta::minutes(6));
+    suite.advance().await;
+    assert!(suite.died("wallet"), "the void was not reached");
+    suite.restart("wallet", None);
 }
 
 async fn at_every_point(backend: Backend) {
     let mut killed = BTreeSet::new();
     for fault in Fault::ALL {
         let expected = match fault {
-            Fault::AfterCreate => State::PendingPayment,
-            Fault::AfterCancel | Fault::AfterVoid => State::Cancelled,
+            Fault::AfterCreate | Fault::AfterVoid => State::PendingPayment,
+            Fault::AfterCancel => State::Cancelled,
             _ => State::Completed,
         };
         assert_eq!(killed_at(fault, backend).await, expected, "{fault}");
