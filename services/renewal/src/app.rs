@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod advance;
+pub mod audit;
 pub mod bill;
 pub mod bound;
 pub mod cancel;

@@ -19,7 +19,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::{
     app::{
-        Orders, Pricing, accounts::Accounts, correction::Corrections, events::Events,
+        Orders, Pricing, accounts::Accounts, audit, correction::Corrections, events::Events,
         instances::Instances, policies::Policies, registration::Registrations, rules::Rules,
     },
     grpc::{
@@ -86,10 +86,14 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
     database.migrate::<Migrator>().await.context("could not migrate the renewal database")
 }
 
-/// What must always hold of terms, claims and orders and does not, one sentence each. Only reads.
-pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
-    connect(args).await?;
-    Ok(Vec::new())
+/// What must always hold of terms, claims and orders and does not, one sentence each, also against
+/// the payments that the wallet at the other address has. Only reads.
+pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
+    let store = Store::new(connect(args).await?);
+    let wallet = RemoteWallet::new(args.wallet_address.connect());
+    let findings = audit::findings(&store, &wallet, env.now()).await;
+    let findings = findings.context("could not audit the renewal database")?;
+    Ok(findings.iter().map(ToString::to_string).collect())
 }
 
 async fn connect(args: &Args) -> anyhow::Result<Database> {

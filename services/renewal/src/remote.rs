@@ -10,7 +10,8 @@ use proto::{
     },
     r#type::v1::PageRequest,
     wallet::v1::{
-        ChargeRequest, Payment, VoidPaymentRequest, payment_service_client::PaymentServiceClient,
+        ChargeRequest, GetPaymentsRequest, Payment, VoidPaymentRequest,
+        payment_service_client::PaymentServiceClient,
     },
 };
 use tonic::Status;
@@ -122,6 +123,17 @@ impl RemoteWallet {
     pub fn new(connection: Connection) -> Self {
         let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
         Self { client }
+    }
+
+    /// The payments with these ids, at most 1,000; unknown ones are left out.
+    pub async fn payments(&self, payment_ids: Vec<String>) -> Result<Vec<Payment>, RemoteError> {
+        let request = GetPaymentsRequest { payment_ids };
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.get_payments(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        answer.await.map(|answer| answer.into_inner().payments).map_err(error)
     }
 }
 

@@ -5,6 +5,7 @@
 //! also commits it. Locks are taken in one order: order, then instances by (account, id).
 
 pub mod accounts;
+pub mod audit;
 pub mod bulk;
 pub mod entity;
 pub mod events;

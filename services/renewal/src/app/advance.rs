@@ -50,3 +50,6 @@ impl Orders {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

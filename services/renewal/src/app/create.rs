@@ -241,3 +241,6 @@ impl Orders {
         order
     }
 }
+
+#[cfg(test)]
+mod tests;

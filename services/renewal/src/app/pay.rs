@@ -247,3 +247,6 @@ fn paid(order: Order) -> Result<Order, OrderError> {
         None => Err(OrderError::Busy),
     }
 }
+
+#[cfg(test)]
+mod tests;

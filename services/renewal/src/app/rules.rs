@@ -192,3 +192,6 @@ impl Rules {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,3 +263,6 @@ fn statement<C: ConnectionTrait>(
     let backend = backend_of(connection);
     Statement::from_sql_and_values(backend.dialect(), backend.pick(sqlite, postgres), values)
 }
+
+#[cfg(test)]
+mod tests;

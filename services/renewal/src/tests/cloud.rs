@@ -1,13 +1,16 @@
 //! A cloud for tests: a catalog that stands still, accounts, and instances to register.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kernel::{
     Env,
     env::ManualClock,
-    ids::{AccountId, InstanceId, PaymentId},
+    ids::{AccountId, InstanceId},
 };
 use proto::{
     catalog::v1::{
@@ -16,7 +19,6 @@ use proto::{
     },
     convert::timestamp,
     r#type::v1 as types,
-    wallet::v1::{ChargeRequest, Payment},
 };
 use rule_engine::{
     instance::{Binding, BindingKind},
@@ -25,9 +27,9 @@ use rule_engine::{
 use tempfile::TempDir;
 use types::RenewalPolicy;
 
-use super::stores::stores;
+use super::{purse::Purse, stores::stores};
 use crate::app::{
-    Funds, Orders, Pricing, RemoteError,
+    Orders, Pricing, RemoteError,
     accounts::{AccountRow, Accounts},
     correction::Corrections,
     error::RowRefusal,
@@ -48,6 +50,8 @@ pub struct Cloud {
     pub policies: Policies,
     pub corrections: Corrections,
     pub orders: Orders,
+    pub purse: Arc<Purse>,
+    pub catalog: Arc<Still>,
 }
 
 /// A cloud on each database, with the accounts `acme` and `other`; `name` is that of the test.
@@ -57,7 +61,9 @@ pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
     for store in stores {
         let clock = ManualClock::at(at("2026-03-01 00:00"));
         let env = Env::with_clock(Arc::clone(&clock) as _);
-        let rules = Arc::new(Rules::new(Arc::new(Still)));
+        let purse = Arc::new(Purse::default());
+        let catalog = Arc::new(Still::default());
+        let rules = Arc::new(Rules::new(Arc::clone(&catalog) as _));
         let cloud = Cloud {
             clock,
             accounts: Accounts::new(store.clone(), Arc::clone(&rules), env.clone()),
@@ -65,8 +71,16 @@ pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
             instances: Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
             policies: Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
             corrections: Corrections::new(store.clone(), Arc::clone(&rules), env.clone()),
-            orders: Orders::new(store.clone(), rules, Arc::new(Still), Arc::new(Closed), env),
+            orders: Orders::new(
+                store.clone(),
+                rules,
+                Arc::clone(&catalog) as _,
+                Arc::clone(&purse) as _,
+                env,
+            ),
             store,
+            purse,
+            catalog,
         };
         cloud.accounts.upsert(vec![account("acme"), account("other")]).await.unwrap();
         clouds.push(cloud);
@@ -168,6 +182,10 @@ pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration
 /// The products: `vm` is sold as JD's, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
 /// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
 pub fn catalogue() -> Catalogue {
+    catalogue_of(1)
+}
+
+fn catalogue_of(version_number: i64) -> Catalogue {
     use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
     let converting = catalog::RenewalProfile { converts_postpaid: true, ..vm.clone() };
@@ -207,7 +225,7 @@ pub fn catalogue() -> Catalogue {
         batch_limit_with_bound: 1_000,
         outage_hours: 24,
     };
-    Catalogue::read(1, products, vec![account])
+    Catalogue::read(version_number, products, vec![account])
 }
 
 fn version(from: &str, profile: catalog::RenewalProfile) -> catalog::ProfileVersion {
@@ -252,18 +270,32 @@ fn profile(policies: &[RenewalPolicy], grace: i32, retention: i32) -> catalog::R
     }
 }
 
-/// A catalog that never changes.
-#[derive(Debug)]
-struct Still;
+/// A catalog that changes only when a test says so: 1.00 for each instance, or another price since
+/// its version grew.
+#[derive(Debug, Default)]
+pub struct Still {
+    changes: AtomicI64,
+}
+
+impl Still {
+    /// Every instance costs 0.01 more.
+    pub fn change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn changes(&self) -> i64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+}
 
 #[async_trait]
 impl Pricing for Still {
     async fn version(&self) -> Result<i64, RemoteError> {
-        Ok(1)
+        Ok(1 + self.changes())
     }
 
     async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
-        Ok(catalogue())
+        Ok(catalogue_of(1 + self.changes()))
     }
 
     async fn quote(
@@ -273,34 +305,13 @@ impl Pricing for Still {
         let price = |item: catalog::PriceFacts| catalog::QuoteResult {
             item_id: item.item_id,
             result: Some(catalog::quote_result::Result::Quote(catalog::ItemQuote {
-                payable: Some(kernel::Money::new(100, kernel::Currency::Cny).into()),
+                payable: Some(
+                    kernel::Money::new(100 + self.changes(), kernel::Currency::Cny).into(),
+                ),
                 ..catalog::ItemQuote::default()
             })),
         };
         let results = request.items.into_iter().map(price).collect();
-        Ok(QuoteRenewalsResponse { results, catalog_version: 1 })
+        Ok(QuoteRenewalsResponse { results, catalog_version: 1 + self.changes() })
     }
-}
-
-/// A wallet that never answers.
-#[derive(Debug)]
-struct Closed;
-
-#[async_trait]
-impl Funds for Closed {
-    async fn charge(&self, _request: ChargeRequest) -> Result<Payment, RemoteError> {
-        Err(closed())
-    }
-
-    async fn void(
-        &self,
-        _account: &AccountId,
-        _payment: PaymentId,
-    ) -> Result<Payment, RemoteError> {
-        Err(closed())
-    }
-}
-
-fn closed() -> RemoteError {
-    RemoteError { service: "wallet", status: tonic::Status::unavailable("closed") }
 }

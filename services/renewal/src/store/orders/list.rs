@@ -2,8 +2,8 @@
 
 use kernel::ids::{AccountId, InstanceId};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select, sea_query::Query,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, sea_query::Query,
 };
 use uuid::Uuid;
 
@@ -40,6 +40,24 @@ pub async fn list<C: ConnectionTrait>(
 /// How many there are.
 pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Result<u64, StoreError> {
     Ok(matching(wanted).count(connection).await?)
+}
+
+/// At most `limit` orders after the order `after` that ever began a payment, or are paid, whosever
+/// they are, by id.
+pub async fn payable_after<C: ConnectionTrait>(
+    connection: &C,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Order>, StoreError> {
+    let paid = [State::Paid.name(), State::Completed.name()];
+    let begun =
+        Condition::any().add(order::Column::PayNumber.gt(0)).add(order::Column::State.is_in(paid));
+    let mut query = order::Entity::find().filter(begun);
+    if let Some(after) = after {
+        query = query.filter(order::Column::Id.gt(after));
+    }
+    let query = query.order_by_asc(order::Column::Id).limit(limit);
+    query.all(connection).await?.iter().map(read).collect()
 }
 
 fn matching(wanted: &Wanted) -> Select<order::Entity> {

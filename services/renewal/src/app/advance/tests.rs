@@ -1,0 +1,81 @@
+use chrono::TimeDelta;
+
+use super::*;
+use crate::tests::{
+    cloud::{acme, at, clouds, prepaid},
+    purse::Trouble,
+    renewals::{create, create_paid, pay, reason},
+};
+
+// O-4
+#[tokio::test]
+async fn what_a_crash_has_left_is_finished_with_the_same_ids() {
+    let (clouds, _folder) = clouds("advance_paying").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        cloud.purse.fail([Trouble::AnswerLost, Trouble::Down]);
+        let error = cloud.order(&create_paid(1, &["vm"])).await.unwrap_err();
+        assert!(matches!(error, OrderError::Remote(_)));
+
+        assert_eq!(cloud.orders.advance(10).await.unwrap(), Advanced::default(), "not due yet");
+        cloud.clock.advance(TimeDelta::seconds(1));
+        let in_vain = Advanced { taken: 1, done: 0, more: false };
+        assert_eq!(cloud.orders.advance(10).await.unwrap(), in_vain);
+        assert_eq!(cloud.orders.advance(10).await.unwrap(), Advanced::default(), "later again");
+        cloud.clock.advance(TimeDelta::seconds(2));
+        let done = Advanced { taken: 1, done: 1, more: false };
+        assert_eq!(cloud.orders.advance(10).await.unwrap(), done);
+
+        assert_eq!(cloud.expiry("vm").await, "2026-04-10 23:59:59");
+        assert_eq!((cloud.purse.cash(), cloud.purse.payments().len()), (0, 1));
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// Section 11
+#[tokio::test]
+async fn orders_that_nobody_pays_expire_page_by_page() {
+    let (clouds, _folder) = clouds("advance_expire").await;
+    for cloud in clouds {
+        let names = ["a", "b", "c"];
+        let rows = names.map(|name| prepaid(name, "vm", "2026-09-11 00:00"));
+        cloud.register(rows.into()).await;
+        let mut orders = Vec::new();
+        for (number, name) in (1..).zip(names) {
+            orders.push(cloud.order(&create(number, &[name])).await.unwrap());
+        }
+        cloud.clock.set(at("2026-03-16 00:00"));
+        let page = |taken, more| Advanced { taken, done: taken, more };
+        assert_eq!(cloud.orders.advance(2).await.unwrap(), page(2, true));
+        assert_eq!(cloud.orders.advance(2).await.unwrap(), page(1, false));
+        for order in &orders {
+            let ended = cloud.reread(order).await;
+            assert_eq!(ended.state, State::Expired);
+            assert_eq!(ended.ended_why.unwrap().reason, "ORDER_NOT_PAYABLE");
+        }
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// Section 11: ORDER_NOT_CANCELLABLE, ORDER_NOT_PAYABLE
+#[tokio::test]
+async fn an_order_is_cancelled_once_and_for_all() {
+    let (clouds, _folder) = clouds("advance_cancel").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        cloud.register(vec![prepaid("vm", "vm", "2026-09-11 00:00")]).await;
+        let order = cloud.order(&create(1, &["vm"])).await.unwrap();
+        let first = cloud.orders.cancel(&acme(), order.id).await.unwrap();
+        let again = cloud.orders.cancel(&acme(), order.id).await.unwrap();
+        assert_eq!((first.state, &first), (State::Cancelled, &again));
+        let error = cloud.orders.pay(&pay(2, &order)).await.unwrap_err();
+        assert_eq!(reason(&error), "ORDER_NOT_PAYABLE");
+
+        let overdue = cloud.order(&create(3, &["vm"])).await.unwrap();
+        cloud.clock.advance(TimeDelta::days(15));
+        let error = cloud.orders.cancel(&acme(), overdue.id).await.unwrap_err();
+        assert_eq!(reason(&error), "ORDER_NOT_CANCELLABLE");
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,109 @@
+//! Terms against money: what was paid for was paid, and what was not paid for was not.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::Money;
+use proto::wallet::v1::{Payment, payment};
+
+use super::{RemoteError, failure::OrderError};
+use crate::{
+    domain::order::{State, payment_id},
+    remote::RemoteWallet,
+    store::{
+        Store,
+        audit::{self, Finding},
+        orders::{self, Order},
+    },
+};
+
+/// Orders that are compared at once.
+const PAGE: u64 = 200;
+
+/// Payments that are asked for at once.
+const ASKED_AT_ONCE: usize = 1_000;
+
+/// How long money may be under way.
+const LONGEST_PAYMENT: TimeDelta = TimeDelta::hours(1);
+
+/// Everything that is off in the rows of `store`, by themselves and against the payments of
+/// `wallet`. Only reads.
+///
+/// Orders and payments that change meanwhile may be told of although they are well: audit what
+/// stands still, or audit twice.
+pub async fn findings(
+    store: &Store,
+    wallet: &RemoteWallet,
+    now: DateTime<Utc>,
+) -> Result<Vec<Finding>, OrderError> {
+    let snapshot = store.snapshot().await?;
+    let mut findings = audit::audit(&snapshot).await?;
+    snapshot.commit().await?;
+    let mut after = None;
+    loop {
+        let page = orders::list::payable_after(store.reader(), after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(findings) };
+        after = Some(last.id.0);
+        let payments = payments_of(wallet, &page).await?;
+        findings.extend(page.iter().flat_map(|order| compare(order, &payments, now)));
+    }
+}
+
+/// The payments that the orders ever began, by id: their ids can be computed.
+async fn payments_of(
+    wallet: &RemoteWallet,
+    orders: &[Order],
+) -> Result<HashMap<String, Payment>, RemoteError> {
+    let ids = orders.iter().flat_map(|order| {
+        (1..=order.pay_number).map(|number| payment_id(order.id, number).to_string())
+    });
+    let ids: Vec<_> = ids.collect();
+    let mut payments = HashMap::new();
+    for ids in ids.chunks(ASKED_AT_ONCE) {
+        let found = wallet.payments(ids.to_vec()).await?;
+        payments.extend(found.into_iter().map(|payment| (payment.payment_id.clone(), payment)));
+    }
+    Ok(payments)
+}
+
+/// What is off between an order and its payments.
+fn compare(order: &Order, payments: &HashMap<String, Payment>, now: DateTime<Utc>) -> Vec<Finding> {
+    let subject = format!("{}/{}", order.account, order.id);
+    let off = |invariant, found| Finding { invariant, subject: subject.clone(), found };
+    let mut findings = Vec::new();
+    for number in 1..=order.pay_number {
+        let id = payment_id(order.id, number);
+        let Some(payment) = payments.get(&id.to_string()) else { continue };
+        if payment.state() != payment::State::Succeeded {
+            continue;
+        }
+        let current = order.payment_id == Some(id);
+        if !current || !(order.state.is_paid() || order.state == State::Paying) {
+            let invariant = "money is taken only for an order that is paid (O-4)";
+            findings.push(off(invariant, format!("{}, but payment {id} took it", order.state)));
+        }
+        let amount = payment.amount.clone().and_then(|amount| Money::try_from(amount).ok());
+        if amount != Some(order.payable) {
+            let invariant = "a payment is of the order's payable (M-5)";
+            let paid = amount.map_or_else(|| "nothing".to_owned(), |amount| amount.to_string());
+            findings.push(off(invariant, format!("{} payable, {paid} paid", order.payable)));
+        }
+    }
+    if order.state.is_paid() && order.payable.minor() > 0 {
+        let paid = order.payment_id.and_then(|id| payments.get(&id.to_string()));
+        if paid.map(Payment::state) != Some(payment::State::Succeeded) {
+            let invariant = "an order that is paid has a payment that succeeded (O-4)";
+            let found = paid.map_or("none", |payment| payment.state().as_str_name());
+            findings.push(off(invariant, found.to_owned()));
+        }
+    }
+    let since = order.payment_time.unwrap_or(order.create_time);
+    if order.state == State::Paying && now - since > LONGEST_PAYMENT {
+        let invariant = "a payment is under way for an hour at the most (O-4)";
+        findings.push(off(invariant, format!("PAYING since {since}")));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

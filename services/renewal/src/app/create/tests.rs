@@ -1,0 +1,212 @@
+use futures::future::join_all;
+use rule_engine::registration::{RegisteredBilling, Registration};
+
+use super::*;
+use crate::tests::{
+    cloud::{acme, at, clouds, id, prepaid},
+    purse::Trouble,
+    renewals::{create, create_paid, reason, wanted},
+};
+
+// O-1, T-2, T-5
+#[tokio::test]
+async fn an_order_paid_at_once_extends_its_instance_and_takes_its_price() {
+    let (clouds, _folder) = clouds("create_paid").await;
+    for cloud in clouds {
+        cloud.purse.put(150);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+
+        let order = cloud.order(&create_paid(1, &["vm"])).await.unwrap();
+
+        assert_eq!(order.state, State::Completed);
+        assert_eq!(cloud.purse.cash(), 50);
+        assert_eq!(cloud.expiry("vm").await, "2026-04-10 23:59:59");
+        let told = cloud.events().await;
+        assert_eq!(told[told.len() - 3..], ["order.created", "order.paid", "instance.renewed"]);
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+/// The budget: two transactions and twelve statements, whether there is one instance or a hundred.
+#[tokio::test]
+async fn a_batch_takes_no_more_statements_than_a_single_renewal() {
+    let (clouds, _folder) = clouds("create_budget").await;
+    for cloud in clouds {
+        cloud.purse.put(1_000_000);
+        let names: Vec<_> = (0..101).map(|number| format!("vm-{number}")).collect();
+        let rows = names.iter().map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.register(rows.collect()).await;
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        for (number, names) in [(1, &names[..1]), (2, &names[1..])] {
+            let before = cloud.store.database().usage();
+            let order = cloud.order(&create_paid(number, names)).await.unwrap();
+            let used = cloud.store.database().usage() - before;
+            assert_eq!(order.instances().count(), names.len());
+            assert!(used.statements <= 12, "{used:?} for {}", names.len());
+            assert_eq!(used.transactions, 2);
+        }
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// O-3: REQUEST_ID_REUSED
+#[tokio::test]
+async fn a_repeat_answers_with_the_order_and_another_request_is_refused() {
+    let (clouds, _folder) = clouds("create_repeat").await;
+    for cloud in clouds {
+        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.register(rows.into()).await;
+        let first = cloud.orders.create(&create(1, &["a"])).await.unwrap();
+        let again = cloud.orders.create(&create(1, &["a"])).await.unwrap();
+        assert_eq!(again, Replayed::Again(first.into_inner()));
+        let other = cloud.order(&create(1, &["b"])).await.unwrap_err();
+        assert_eq!(reason(&other), "REQUEST_ID_REUSED");
+    }
+}
+
+// O-3: a refused validation is not kept.
+#[tokio::test]
+async fn what_was_refused_may_be_asked_for_again_under_the_same_request() {
+    let (clouds, _folder) = clouds("create_refused").await;
+    for cloud in clouds {
+        let error = cloud.order(&create(1, &["vm"])).await.unwrap_err();
+        assert_eq!(reason(&error), "INSTANCE_NOT_FOUND");
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        cloud.order(&create(1, &["vm"])).await.unwrap();
+    }
+}
+
+// O-2: OPEN_ORDER_EXISTS
+#[tokio::test]
+async fn of_many_orders_on_one_instance_one_is_made() {
+    let (clouds, _folder) = clouds("create_race").await;
+    for cloud in clouds {
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        let commands: Vec<_> = (0..8).map(|number| create(number, &["vm"])).collect();
+        let made = join_all(commands.iter().map(|command| cloud.order(command))).await;
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
+        for error in made.into_iter().filter_map(Result::err) {
+            assert!(["OPEN_ORDER_EXISTS", "BUSY"].contains(&reason(&error)), "{error}");
+        }
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// O-3: one request, many times at once.
+#[tokio::test]
+async fn one_request_in_flight_many_times_makes_one_order_and_one_payment() {
+    let (clouds, _folder) = clouds("create_flight").await;
+    for cloud in clouds {
+        cloud.purse.put(1_000);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        let command = create_paid(1, &["vm"]);
+        let made = join_all((0..8).map(|_| cloud.order(&command))).await;
+        for order in made {
+            assert_eq!(order.unwrap().state, State::Completed);
+        }
+        assert_eq!(cloud.purse.cash(), 900);
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// M-6: QUOTE_EXPIRED, PRICE_CHANGED
+#[tokio::test]
+async fn a_quote_holds_its_price_until_it_expires_or_its_instance_changes() {
+    let (clouds, _folder) = clouds("create_quote").await;
+    for cloud in clouds {
+        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.register(rows.into()).await;
+        let quote = async |name: &str| {
+            let preview = cloud.orders.preview(&wanted(&[name]), None).await.unwrap();
+            preview.quote.unwrap().0
+        };
+        let from = |number, quote| Create { what: What::Quote(quote), ..create(number, &[]) };
+        let (a, b) = (quote("a").await, quote("b").await);
+        cloud.catalog.change();
+
+        assert_eq!(cloud.order(&from(1, a)).await.unwrap().payable.minor(), 100);
+        let expected = Create { expected: Some(cny(100)), ..create(2, &["b"]) };
+        assert_eq!(reason(&cloud.order(&expected).await.unwrap_err()), "PRICE_CHANGED");
+
+        let configuration = [("flavor", "large"), ("note", "x")].into_iter().collect();
+        let row = prepaid("b", "vm", "2026-03-11 00:00");
+        cloud.register(vec![Registration { configuration, source_version: 2, ..row }]).await;
+        assert_eq!(reason(&cloud.order(&from(3, b)).await.unwrap_err()), "QUOTE_EXPIRED");
+
+        let b = quote("b").await;
+        cloud.clock.advance(TimeDelta::minutes(15));
+        assert_eq!(reason(&cloud.order(&from(4, b)).await.unwrap_err()), "QUOTE_EXPIRED");
+        let unknown = QuoteId(uuid::Uuid::from_u128(1));
+        assert_eq!(reason(&cloud.order(&from(5, unknown)).await.unwrap_err()), "QUOTE_NOT_FOUND");
+    }
+}
+
+fn cny(minor: i64) -> Money {
+    Money::new(minor, kernel::Currency::Cny)
+}
+
+// What a preview says is what the order costs.
+#[tokio::test]
+async fn a_preview_and_its_order_agree_even_if_rules_change_in_between() {
+    let (clouds, _folder) = clouds("create_preview").await;
+    for cloud in clouds {
+        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.register(rows.into()).await;
+        cloud.orders.preview(&wanted(&["a"]), None).await.unwrap();
+        cloud.catalog.change();
+        let bill = cloud.orders.preview(&wanted(&["a", "b"]), None).await.unwrap().bill;
+        assert_eq!(bill.payable.unwrap().minor_units, 202);
+        let order = cloud.order(&create(1, &["a", "b"])).await.unwrap();
+        assert_eq!(order.payable.minor(), 202);
+    }
+}
+
+// C-1
+#[tokio::test]
+async fn a_metered_instance_becomes_prepaid() {
+    let (clouds, _folder) = clouds("create_convert").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        let row = prepaid("vm", "vm", "2026-03-11 00:00");
+        let billing = RegisteredBilling::Postpaid;
+        cloud.register(vec![Registration { billing, ..row }]).await;
+        cloud.order(&create_paid(1, &["vm"])).await.unwrap();
+        assert_eq!(cloud.expiry("vm").await, "2026-04-01 23:59:59");
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// O-4: the answer is lost, the order is not.
+#[tokio::test]
+async fn a_repeat_takes_an_order_further_that_lost_its_answer() {
+    for trouble in [Trouble::AnswerLost, Trouble::Down] {
+        let (clouds, _folder) = clouds(&format!("create_lost_{trouble:?}").to_lowercase()).await;
+        for cloud in clouds {
+            cloud.purse.put(100);
+            cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+            cloud.purse.fail([trouble]);
+            let error = cloud.order(&create_paid(1, &["vm"])).await.unwrap_err();
+            assert!(matches!(error, OrderError::Remote(_)), "{error}");
+            let order = cloud.order(&create_paid(1, &["vm"])).await.unwrap();
+            assert_eq!((order.state, cloud.purse.cash()), (State::Completed, 0));
+        }
+    }
+}
+
+// Section 11: an unpaid order that nobody swept does not stand in the way.
+#[tokio::test]
+async fn an_order_that_is_overdue_frees_its_instance_for_the_next_one() {
+    let (clouds, _folder) = clouds("create_overdue").await;
+    for cloud in clouds {
+        cloud.register(vec![prepaid("vm", "vm", "2026-09-11 00:00")]).await;
+        let first = cloud.order(&create(1, &["vm"])).await.unwrap();
+        cloud.clock.set(at("2026-03-16 00:00") - TimeDelta::microseconds(1));
+        let error = cloud.order(&create(2, &["vm"])).await.unwrap_err();
+        assert_eq!(reason(&error), "OPEN_ORDER_EXISTS");
+        cloud.clock.set(at("2026-03-16 00:00"));
+        let second = cloud.order(&create(2, &["vm"])).await.unwrap();
+        assert_eq!(cloud.reread(&first).await.state, State::Expired);
+        let detail = cloud.instances.get(&acme(), &id("vm")).await.unwrap();
+        assert_eq!(detail.instance.instance.open_order.map(|open| open.id), Some(second.id));
+    }
+}

@@ -1,0 +1,167 @@
+//! What must always hold of the rows, asked of the rows. Only reads.
+
+use std::fmt;
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+
+use super::{StoreError, backend_of};
+
+/// Something that must always hold, and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What should hold.
+    pub invariant: &'static str,
+    /// What it does not hold of.
+    pub subject: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.subject, self.invariant, self.found)
+    }
+}
+
+/// A row that a check finds: none if all is well.
+#[derive(Debug, FromQueryResult)]
+struct Off {
+    subject: String,
+    found: String,
+}
+
+/// The findings of one check at the most: who has more has seen enough.
+const MOST: usize = 100;
+
+/// Each check is a query for what is off, the same on both databases. `{id:column}` stands for the
+/// text of a UUID.
+const CHECKS: &[(&str, &str)] = &[
+    (
+        "who is claimed stands on an open order (O-2)",
+        "SELECT i.account_id || '/' || i.id AS subject,
+             'claimed by an order that is ' || COALESCE(o.state, 'unknown') AS found
+         FROM instances i
+         LEFT JOIN order_items t ON t.account_id = i.account_id AND t.instance_id = i.id
+             AND t.order_id = i.open_order_id
+         LEFT JOIN orders o ON o.account_id = i.account_id AND o.id = t.order_id
+         WHERE i.open_order_id IS NOT NULL
+             AND (o.state IS NULL OR o.state NOT IN ('PENDING_PAYMENT', 'PAYING'))",
+    ),
+    (
+        "an open order holds its instances (O-2)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             'does not hold ' || t.instance_id AS found
+         FROM orders o
+         JOIN order_items t ON t.account_id = o.account_id AND t.order_id = o.id
+         LEFT JOIN instances i ON i.account_id = t.account_id AND i.id = t.instance_id
+         WHERE o.state IN ('PENDING_PAYMENT', 'PAYING')
+             AND (i.open_order_id IS NULL OR i.open_order_id <> o.id)",
+    ),
+    (
+        "a live term was paid for by its order (O-1)",
+        "SELECT t.account_id || '/' || t.instance_id AS subject,
+             'its order is ' || COALESCE(o.state, 'unknown') AS found
+         FROM terms t LEFT JOIN orders o ON o.account_id = t.account_id AND o.id = t.order_id
+         WHERE t.kind = 'ORDER' AND t.reversed_by IS NULL
+             AND (o.state IS NULL OR o.state NOT IN ('PAID', 'COMPLETED'))",
+    ),
+    (
+        "a paid order has extended each of its instances once (O-1)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             COUNT(t.instance_id) || ' terms of ' || i.instance_id AS found
+         FROM orders o
+         JOIN order_items i ON i.account_id = o.account_id AND i.order_id = o.id
+         LEFT JOIN terms t ON t.account_id = i.account_id AND t.instance_id = i.instance_id
+             AND t.order_id = o.id
+         WHERE o.state IN ('PAID', 'COMPLETED')
+         GROUP BY o.account_id, o.id, i.instance_id HAVING COUNT(t.instance_id) <> 1",
+    ),
+    (
+        "an order costs the sum of its items (M-5)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             'payable ' || o.payable || ', items '
+                 || CAST(COALESCE(SUM(t.amount), 0) AS bigint) AS found
+         FROM orders o
+         LEFT JOIN terms t ON t.account_id = o.account_id AND t.order_id = o.id
+         WHERE o.state IN ('PAID', 'COMPLETED')
+         GROUP BY o.account_id, o.id, o.payable HAVING o.payable <> COALESCE(SUM(t.amount), 0)",
+    ),
+    (
+        "an instance is paid for until its last live term ends, by its anchor (T-4, T-6)",
+        "SELECT i.account_id || '/' || i.id AS subject,
+             'paid until ' || COALESCE(i.paid_until, 0) || ' anchor ' || COALESCE(i.anchor, 0)
+                 || ', last term until ' || COALESCE(t.end_time, 0)
+                 || ' anchor ' || COALESCE(t.anchor, 0) AS found
+         FROM instances i
+         LEFT JOIN terms t ON t.account_id = i.account_id AND t.instance_id = i.id
+             AND t.reversed_by IS NULL
+             AND NOT EXISTS (SELECT 1 FROM terms later WHERE later.account_id = t.account_id
+                 AND later.instance_id = t.instance_id AND later.reversed_by IS NULL
+                 AND later.start_time > t.start_time)
+         WHERE i.billing_mode = 'PREPAID' AND (t.end_time IS NULL OR i.paid_until IS NULL
+             OR i.paid_until <> t.end_time OR i.anchor IS NULL OR i.anchor <> t.anchor)",
+    ),
+    (
+        "what is postpaid has no expiry (C-1)",
+        "SELECT account_id || '/' || id AS subject, 'paid until ' || paid_until AS found
+         FROM instances WHERE billing_mode = 'POSTPAID' AND paid_until IS NOT NULL",
+    ),
+    (
+        "live terms of an instance do not overlap (O-1)",
+        "SELECT one.account_id || '/' || one.instance_id AS subject,
+             'the term from ' || other.start_time || ' begins before that from '
+                 || one.start_time || ' ends' AS found
+         FROM terms one JOIN terms other ON other.account_id = one.account_id
+             AND other.instance_id = one.instance_id AND other.reversed_by IS NULL
+         WHERE one.reversed_by IS NULL AND one.start_time < other.start_time
+             AND one.end_time > other.start_time",
+    ),
+    (
+        "an order that is not at its end is found again (O-4)",
+        "SELECT account_id || '/' || {id:id} AS subject,
+             state || ' without its next step' AS found
+         FROM orders
+         WHERE state = 'PENDING_PAYMENT' AND next_attempt_at IS NULL
+             OR state = 'PAYING' AND (next_attempt_at IS NULL OR payment_id IS NULL
+                 OR payment_time IS NULL)",
+    ),
+    (
+        "an order at its end is left alone (O-4)",
+        "SELECT account_id || '/' || {id:id} AS subject, state || ' with a next step' AS found
+         FROM orders
+         WHERE state IN ('COMPLETED', 'CANCELLED', 'EXPIRED', 'FAILED')
+             AND next_attempt_at IS NOT NULL",
+    ),
+];
+
+/// Everything that is off in the rows.
+pub async fn audit<C: ConnectionTrait>(connection: &C) -> Result<Vec<Finding>, StoreError> {
+    let backend = backend_of(connection);
+    let mut findings = Vec::new();
+    for (invariant, text) in CHECKS {
+        let text = with_ids(text, backend.pick("lower(hex({}))", "CAST({} AS text)"));
+        let statement = Statement::from_string(backend.dialect(), format!("{text} LIMIT {MOST}"));
+        let off = Off::find_by_statement(statement).all(connection).await?;
+        findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
+            invariant,
+            subject,
+            found,
+        }));
+    }
+    Ok(findings)
+}
+
+/// `text` with each `{id:column}` as `as_text` says.
+fn with_ids(text: &str, as_text: &str) -> String {
+    let mut parts = text.split("{id:");
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (column, rest) = part.split_once('}').unwrap_or((part, ""));
+        all.push_str(&as_text.replace("{}", column));
+        all.push_str(rest);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+use sea_orm::ConnectionTrait as _;
+
+use super::*;
+use crate::tests::{
+    cloud::{clouds, prepaid},
+    renewals::{create, create_paid},
+};
+
+/// What is done to the rows of one paid order of `paid` and one open order of `open`, and the
+/// invariant that is off then.
+const DAMAGE: &[(&str, &str)] = &[
+    ("UPDATE orders SET state = 'CANCELLED' WHERE state = 'PENDING_PAYMENT'", "who is claimed"),
+    ("DELETE FROM order_items WHERE instance_id = 'open'", "who is claimed"),
+    ("UPDATE instances SET open_order_id = NULL", "an open order holds"),
+    ("UPDATE orders SET state = 'EXPIRED' WHERE state = 'COMPLETED'", "a live term was paid"),
+    ("DELETE FROM terms WHERE kind = 'ORDER'", "a paid order has extended"),
+    ("UPDATE terms SET amount = amount + 1 WHERE kind = 'ORDER'", "an order costs the sum"),
+    ("UPDATE instances SET paid_until = paid_until - 1 WHERE id = 'paid'", "an instance is paid"),
+    ("UPDATE instances SET anchor = 7 WHERE id = 'open'", "an instance is paid"),
+    ("UPDATE instances SET billing_mode = 'POSTPAID' WHERE id = 'open'", "what is postpaid"),
+    ("UPDATE terms SET end_time = end_time + 1 WHERE kind = 'REGISTRATION'", "live terms"),
+    ("UPDATE orders SET next_attempt_at = NULL", "an order that is not at its end"),
+    ("UPDATE orders SET next_attempt_at = 1", "an order at its end"),
+];
+
+// O-1, O-2, O-4, M-5, T-4, T-6
+#[tokio::test]
+async fn the_audit_finds_each_damage_and_nothing_else() {
+    let (clouds, _folder) = clouds("audit").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        let rows = ["paid", "open"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.register(rows.into()).await;
+        cloud.order(&create_paid(1, &["paid"])).await.unwrap();
+        cloud.order(&create(2, &["open"])).await.unwrap();
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+        for (damage, invariant) in DAMAGE {
+            let transaction = cloud.store.begin().await.unwrap();
+            transaction.execute_unprepared(damage).await.unwrap();
+            let off = audit(&transaction).await.unwrap();
+            assert!(off.iter().any(|off| off.invariant.starts_with(invariant)), "{damage}");
+            transaction.rollback().await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_finding_says_what_is_off_with_what() {
+    let invariant = "an order costs the sum of its items (M-5)";
+    let finding = Finding { invariant, subject: "acme/1".to_owned(), found: "x".to_owned() };
+    assert_eq!(finding.to_string(), "acme/1: an order costs the sum of its items (M-5): x");
+}

@@ -1,0 +1,154 @@
+//! A wallet for tests: one purse for everybody, that can be told to fail.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use kernel::{
+    Currency::Cny,
+    Money,
+    ids::{AccountId, PaymentId},
+};
+use proto::wallet::v1::{ChargeRequest, ItemParts, Payment, PaymentRefusal, payment::State};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::app::{Funds, RemoteError};
+
+/// What goes wrong with the next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not come through.
+    Down,
+    /// It is done, but its answer is lost.
+    AnswerLost,
+    /// The wallet refuses to judge at that instant.
+    ClockSkew,
+}
+
+/// One purse for everybody: the first outcome of a payment stands.
+#[derive(Debug, Default)]
+pub struct Purse(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    cash: i64,
+    payments: HashMap<String, Payment>,
+    troubles: VecDeque<Trouble>,
+    asked: Vec<ChargeRequest>,
+}
+
+impl Purse {
+    /// Puts in so many fen.
+    pub fn put(&self, fen: i64) {
+        self.lock().cash += fen;
+    }
+
+    /// How many fen there are.
+    pub fn cash(&self) -> i64 {
+        self.lock().cash
+    }
+
+    /// The next calls fail like this, one after the other.
+    pub fn fail(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.lock().troubles.extend(troubles);
+    }
+
+    /// Every charge that was asked for.
+    pub fn asked(&self) -> Vec<ChargeRequest> {
+        self.lock().asked.clone()
+    }
+
+    /// Every payment, by id.
+    pub fn payments(&self) -> HashMap<String, Payment> {
+        self.lock().payments.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Inner {
+    fn charge(&mut self, request: ChargeRequest) -> Payment {
+        let charge = request.charge.unwrap();
+        if let Some(payment) = self.payments.get(&charge.payment_id) {
+            return payment.clone();
+        }
+        let amount: i64 =
+            charge.items.iter().map(|item| item.payable.as_ref().unwrap().minor_units).sum();
+        let mut payment = Payment {
+            payment_id: charge.payment_id.clone(),
+            account_id: charge.account_id,
+            order_id: charge.order_id,
+            amount: Some(Money::new(amount, Cny).into()),
+            as_of: request.as_of,
+            ..Payment::default()
+        };
+        if amount <= self.cash {
+            self.cash -= amount;
+            payment.set_state(State::Succeeded);
+            payment.parts = charge.items.into_iter().map(paid_by_cash).collect();
+        } else {
+            payment.set_state(State::Refused);
+            payment.refusal = Some(PaymentRefusal {
+                reason: "INSUFFICIENT_FUNDS".to_owned(),
+                message: "There is too little money.".to_owned(),
+                missing: Some(Money::new(amount - self.cash, Cny).into()),
+                ..PaymentRefusal::default()
+            });
+        }
+        self.payments.insert(charge.payment_id, payment.clone());
+        payment
+    }
+}
+
+fn paid_by_cash(item: proto::wallet::v1::PayableItem) -> ItemParts {
+    ItemParts { instance_id: item.instance_id, vouchers: Vec::new(), cash: item.payable }
+}
+
+#[async_trait]
+impl Funds for Purse {
+    async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError> {
+        let mut purse = self.lock();
+        purse.asked.push(request.clone());
+        match purse.troubles.pop_front() {
+            None => Ok(purse.charge(request)),
+            Some(Trouble::Down) => Err(closed()),
+            Some(Trouble::AnswerLost) => {
+                purse.charge(request);
+                Err(closed())
+            }
+            Some(Trouble::ClockSkew) => {
+                let details =
+                    ErrorDetails::with_error_info("CLOCK_SKEW", "perennial", HashMap::new());
+                let code = tonic::Code::FailedPrecondition;
+                let status = tonic::Status::with_error_details(code, "too old", details);
+                Err(RemoteError { service: "wallet", status })
+            }
+        }
+    }
+
+    async fn void(
+        &self,
+        account: &AccountId,
+        payment_id: PaymentId,
+    ) -> Result<Payment, RemoteError> {
+        let mut purse = self.lock();
+        let payment = purse.payments.entry(payment_id.to_string()).or_insert_with(|| {
+            let mut payment = Payment {
+                payment_id: payment_id.to_string(),
+                account_id: account.to_string(),
+                ..Payment::default()
+            };
+            payment.set_state(State::Voided);
+            payment
+        });
+        Ok(payment.clone())
+    }
+}
+
+fn closed() -> RemoteError {
+    RemoteError { service: "wallet", status: tonic::Status::unavailable("closed") }
+}
