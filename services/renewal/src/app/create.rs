@@ -29,12 +29,8 @@ use crate::{
         events::{self, Event},
         orders::{self, Order},
         quotes,
-        requests::{self, Reserved},
     },
 };
-
-/// Name of the call under which its request ids are kept.
-const METHOD: &str = "CreateRenewalOrder";
 
 /// How often an order is worked out anew because somebody else changed its instances meanwhile.
 const ROUNDS: usize = 4;
@@ -71,14 +67,11 @@ impl Orders {
     ///
     /// An order whose payment is refused is made all the same.
     pub async fn create(&self, command: &Create) -> Result<Replayed<Order>, OrderError> {
-        if let Some(order) = self.made_before(command).await? {
-            return Ok(Replayed::Again(order));
-        }
         for _ in 0..ROUNDS {
             let now = self.env.now();
             let made = match self.ready(command, now).await {
                 Ok(ready) => retry(|| self.make(command, &ready, now)).await?,
-                // Refused because of what this same request has made meanwhile?
+                // Refused, perhaps, because of what this same request has made before.
                 Err(error) => match self.made_before(command).await? {
                     Some(order) => return Ok(Replayed::Again(order)),
                     None => return Err(error),
@@ -97,16 +90,14 @@ impl Orders {
     /// The order that this request made before, if it did.
     async fn made_before(&self, command: &Create) -> Result<Option<Order>, OrderError> {
         let Create { account, request, digest, .. } = command;
-        let reader = self.store.reader();
-        let made = match requests::find(reader, account, METHOD, *request, *digest).await? {
-            Reserved::New => return Ok(None),
-            Reserved::Other => return Err(OrderError::RequestIdReused),
-            Reserved::Again(made) => made,
-        };
-        let unreadable = || crate::store::StoreError::Unreadable(format!("the request {request}"));
-        let id: OrderId = made.parse().map_err(|_| unreadable())?;
-        let order = orders::find(reader, account, id).await?.ok_or_else(unreadable)?;
-        self.take_further(order).await.map(Some)
+        let made = orders::of_request(self.store.reader(), account, *request).await?;
+        match made {
+            None => Ok(None),
+            Some(Order { request: Some((_, other)), .. }) if !digest.matches(&other) => {
+                Err(OrderError::RequestIdReused)
+            }
+            Some(order) => self.take_further(order).await.map(Some),
+        }
     }
 
     /// Takes an order that is being paid to its end; every other one is where it should be.
@@ -167,7 +158,7 @@ impl Orders {
         Ok(Priced { planned, snapshot, payable, claims })
     }
 
-    /// One transaction: request id, claims, order and events. None if somebody else was first.
+    /// One transaction: request, order, claims and events. None if somebody else was first.
     async fn make(
         &self,
         command: &Create,
@@ -176,12 +167,8 @@ impl Orders {
     ) -> Result<Option<Order>, OrderError> {
         let order = self.new_order(command, ready, now);
         let Order { account, id, .. } = &order;
-        let made = id.to_string();
         let transaction = self.store.begin().await?;
-        let Create { request, digest, .. } = command;
-        let reserved =
-            requests::reserve(&transaction, account, METHOD, *request, *digest, &made, now).await?;
-        if reserved != Reserved::New
+        if !orders::insert(&transaction, &order).await?
             || !bulk::claim(&transaction, account, *id, &ready.claims).await?
         {
             return Ok(None);
@@ -191,9 +178,6 @@ impl Orders {
         if order.state == State::Completed {
             told.extend(settle::extend(&transaction, &order, now).await?);
         }
-        orders::insert(&transaction, &order).await?;
-        let ids: Vec<_> = order.instances().collect();
-        bulk::insert_items(&transaction, account, *id, &ids).await?;
         events::record(&transaction, &self.env, now, told).await?;
         transaction.commit().await?;
         fault::point(match order.state {
@@ -213,6 +197,7 @@ impl Orders {
             version: 1,
             state: State::PendingPayment,
             payable: *payable,
+            request: Some((command.request, command.digest.to_vec())),
             snapshot: snapshot.clone(),
             vouchers: None,
             payment_id: None,

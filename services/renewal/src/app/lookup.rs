@@ -73,3 +73,6 @@ impl Orders {
         Ok(Listed { orders, next, total })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,9 +29,9 @@ use super::{
     world::world,
 };
 use crate::store::{
-    accounts::{self, KnownAccount},
+    accounts::KnownAccount,
     bulk::InstanceVersion,
-    instances::{self, Loaded, Lock, Reach},
+    instances::{self, Loaded, Reach},
     quotes::{self, Quote},
 };
 
@@ -174,11 +174,12 @@ impl Orders {
     async fn facts(&self, wanted: &Wanted) -> Result<Facts, OrderError> {
         let Wanted { account, selection, .. } = wanted;
         let reader = self.store.reader();
-        let known = accounts::get(reader, account).await?;
-        let known = known.ok_or_else(|| OrderError::AccountNotFound(account.clone()))?;
         let ids = ids_of(selection);
-        let loaded = instances::load(reader, account, &ids, reach_of(selection), Lock::None);
-        Ok(Facts { account: known, loaded: loaded.await? })
+        let found = instances::load_with_account(reader, account, &ids, reach_of(selection));
+        let found = found.await?;
+        let (account, loaded) =
+            found.ok_or_else(|| OrderError::AccountNotFound(account.clone()))?;
+        Ok(Facts { account, loaded })
     }
 
     /// Ends those orders on the instances that awaited their payment for too long; true if there

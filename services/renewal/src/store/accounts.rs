@@ -199,7 +199,8 @@ fn row(account: &KnownAccount) -> Row<'_> {
     }
 }
 
-fn read(row: &account::Model) -> Result<KnownAccount, StoreError> {
+/// A row as the rules see it.
+pub fn read(row: &account::Model) -> Result<KnownAccount, StoreError> {
     let unreadable = || StoreError::Unreadable(format!("the account {}", row.id));
     let small =
         |number: Option<i32>| number.map(u32::try_from).transpose().map_err(|_| unreadable());

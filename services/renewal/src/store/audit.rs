@@ -34,26 +34,24 @@ struct Off {
 const MOST: usize = 100;
 
 /// Each check is a query for what is off, the same on both databases. `{id:column}` stands for the
-/// text of a UUID.
+/// text of a UUID, `{each:column}` for the elements of a JSON array, which are `item.value`.
 const CHECKS: &[(&str, &str)] = &[
     (
         "who is claimed stands on an open order (O-2)",
         "SELECT i.account_id || '/' || i.id AS subject,
              'claimed by an order that is ' || COALESCE(o.state, 'unknown') AS found
          FROM instances i
-         LEFT JOIN order_items t ON t.account_id = i.account_id AND t.instance_id = i.id
-             AND t.order_id = i.open_order_id
-         LEFT JOIN orders o ON o.account_id = i.account_id AND o.id = t.order_id
+         LEFT JOIN orders o ON o.account_id = i.account_id AND o.id = i.open_order_id
+             AND EXISTS (SELECT 1 FROM {each:o.instance_ids} WHERE item.value = i.id)
          WHERE i.open_order_id IS NOT NULL
              AND (o.state IS NULL OR o.state NOT IN ('PENDING_PAYMENT', 'PAYING'))",
     ),
     (
         "an open order holds its instances (O-2)",
         "SELECT o.account_id || '/' || {id:o.id} AS subject,
-             'does not hold ' || t.instance_id AS found
-         FROM orders o
-         JOIN order_items t ON t.account_id = o.account_id AND t.order_id = o.id
-         LEFT JOIN instances i ON i.account_id = t.account_id AND i.id = t.instance_id
+             'does not hold ' || item.value AS found
+         FROM orders o CROSS JOIN {each:o.instance_ids}
+         LEFT JOIN instances i ON i.account_id = o.account_id AND i.id = item.value
          WHERE o.state IN ('PENDING_PAYMENT', 'PAYING')
              AND (i.open_order_id IS NULL OR i.open_order_id <> o.id)",
     ),
@@ -68,13 +66,12 @@ const CHECKS: &[(&str, &str)] = &[
     (
         "a paid order has extended each of its instances once (O-1)",
         "SELECT o.account_id || '/' || {id:o.id} AS subject,
-             COUNT(t.instance_id) || ' terms of ' || i.instance_id AS found
-         FROM orders o
-         JOIN order_items i ON i.account_id = o.account_id AND i.order_id = o.id
-         LEFT JOIN terms t ON t.account_id = i.account_id AND t.instance_id = i.instance_id
+             COUNT(t.instance_id) || ' terms of ' || item.value AS found
+         FROM orders o CROSS JOIN {each:o.instance_ids}
+         LEFT JOIN terms t ON t.account_id = o.account_id AND t.instance_id = item.value
              AND t.order_id = o.id
          WHERE o.state IN ('PAID', 'COMPLETED')
-         GROUP BY o.account_id, o.id, i.instance_id HAVING COUNT(t.instance_id) <> 1",
+         GROUP BY o.account_id, o.id, item.value HAVING COUNT(t.instance_id) <> 1",
     ),
     (
         "an order costs the sum of its items (M-5)",
@@ -139,7 +136,9 @@ pub async fn audit<C: ConnectionTrait>(connection: &C) -> Result<Vec<Finding>, S
     let backend = backend_of(connection);
     let mut findings = Vec::new();
     for (invariant, text) in CHECKS {
-        let text = with_ids(text, backend.pick("lower(hex({}))", "CAST({} AS text)"));
+        let text = put(text, "{id:", backend.pick("lower(hex({}))", "CAST({} AS text)"));
+        let each = "jsonb_array_elements_text(CAST({} AS jsonb)) AS item(value)";
+        let text = put(&text, "{each:", backend.pick("json_each({}) AS item", each));
         let statement = Statement::from_string(backend.dialect(), format!("{text} LIMIT {MOST}"));
         let off = Off::find_by_statement(statement).all(connection).await?;
         findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
@@ -151,13 +150,13 @@ pub async fn audit<C: ConnectionTrait>(connection: &C) -> Result<Vec<Finding>, S
     Ok(findings)
 }
 
-/// `text` with each `{id:column}` as `as_text` says.
-fn with_ids(text: &str, as_text: &str) -> String {
-    let mut parts = text.split("{id:");
+/// `text` with each `{name:column}` as `meaning` says of `{}`, where `open` is `{name:`.
+fn put(text: &str, open: &str, meaning: &str) -> String {
+    let mut parts = text.split(open);
     let mut all = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (column, rest) = part.split_once('}').unwrap_or((part, ""));
-        all.push_str(&as_text.replace("{}", column));
+        all.push_str(&meaning.replace("{}", column));
         all.push_str(rest);
     }
     all

@@ -220,27 +220,6 @@ pub async fn append_terms<C: ConnectionTrait>(
     Ok(())
 }
 
-/// `1` the account, `2` the order, `3` ids.
-const ITEMS_SQLITE: &str = "\
-INSERT INTO order_items (account_id, instance_id, order_id)
-SELECT ?1, value, ?2 FROM json_each(?3)";
-
-const ITEMS_POSTGRES: &str = "\
-INSERT INTO order_items (account_id, instance_id, order_id)
-SELECT $1, id, $2 FROM jsonb_array_elements_text($3::jsonb) AS ids(id) ORDER BY id";
-
-/// Keeps which instances an order has.
-pub async fn insert_items<C: ConnectionTrait>(
-    transaction: &C,
-    account: &AccountId,
-    order: OrderId,
-    ids: &[&str],
-) -> Result<(), StoreError> {
-    let rows = values::to_json(&ids);
-    run(transaction, ITEMS_SQLITE, ITEMS_POSTGRES, account, order, [rows.into()]).await?;
-    Ok(())
-}
-
 async fn run<C: ConnectionTrait>(
     transaction: &C,
     sqlite: &'static str,

@@ -3,7 +3,6 @@
 pub mod account;
 pub mod instance;
 pub mod order;
-pub mod order_item;
 pub mod quote;
 pub mod request;
 pub mod term;

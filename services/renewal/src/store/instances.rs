@@ -10,6 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 
 use kernel::ids::{AccountId, InstanceId, InvalidName, OrderId};
+use platform::database::Backend;
 use rule_engine::{
     calendar::DayOfMonth,
     instance::{Billing, Binding, BindingKind, Instance, OpenOrder, PendingChange},
@@ -19,7 +20,7 @@ use rule_engine::{
     term::Lease,
 };
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, Statement,
 };
 use serde::Serialize;
@@ -27,7 +28,9 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    entity::{instance, order, term},
+    accounts::{self, KnownAccount},
+    backend_of,
+    entity::{account, instance, order, term},
     values,
 };
 
@@ -68,9 +71,7 @@ WITH RECURSIVE wanted(account_id, id) AS (
   FROM wanted w JOIN instances i
     ON i.account_id = w.account_id AND (i.id = w.id OR i.parent_id = w.id)
   WHERE i.parent_id IS NOT NULL AND (?2 OR i.binding <> 'OPTIONAL')
-)
-SELECT i.* FROM wanted w JOIN instances i ON i.account_id = w.account_id AND i.id = w.id
-ORDER BY i.account_id, i.id";
+)";
 
 /// The same for PostgreSQL.
 const CLOSURE_POSTGRES: &str = "\
@@ -81,8 +82,22 @@ WITH RECURSIVE wanted(account_id, id) AS (
   FROM wanted w JOIN instances i
     ON i.account_id = w.account_id AND (i.id = w.id OR i.parent_id = w.id)
   WHERE i.parent_id IS NOT NULL AND ($2 OR i.binding <> 'OPTIONAL')
-)
+)";
+
+/// The instances of the closure.
+const INSTANCES: &str = "\
 SELECT i.* FROM wanted w JOIN instances i ON i.account_id = w.account_id AND i.id = w.id
+ORDER BY i.account_id, i.id";
+
+/// The instances of the closure, each with the row of its account.
+const WITH_ACCOUNTS: &str = "\
+SELECT i.*, a.id AS a_id, a.profile AS a_profile, a.currency AS a_currency,
+  a.time_zone AS a_time_zone, a.labels AS a_labels, a.frozen AS a_frozen,
+  a.standard_day AS a_standard_day, a.day_meaning AS a_day_meaning,
+  a.auto_follows_standard_day AS a_auto_follows_standard_day,
+  a.auto_days_before AS a_auto_days_before, a.version AS a_version, a.create_time AS a_create_time
+FROM wanted w JOIN instances i ON i.account_id = w.account_id AND i.id = w.id
+JOIN accounts a ON a.id = i.account_id
 ORDER BY i.account_id, i.id";
 
 /// An instance of an account, as the statements name it.
@@ -116,16 +131,47 @@ pub async fn load_named<C: ConnectionTrait>(
     reach: Reach,
     lock: Lock,
 ) -> Result<Vec<Loaded>, StoreError> {
-    let backend = connection.get_database_backend();
-    let sql = match (backend, lock) {
-        (DbBackend::Postgres, Lock::None) => CLOSURE_POSTGRES.to_owned(),
-        (DbBackend::Postgres, Lock::ForUpdate) => format!("{CLOSURE_POSTGRES} FOR UPDATE OF i"),
-        _ => CLOSURE_SQLITE.to_owned(),
+    let lock = match (backend_of(connection), lock) {
+        (Backend::Postgres, Lock::ForUpdate) => " FOR UPDATE OF i",
+        _ => "",
     };
-    let values = [values::to_json(&named).into(), (reach == Reach::All).into()];
-    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let statement = closure(connection, named, reach, &format!("{INSTANCES}{lock}"));
     let rows = instance::Entity::find().from_raw_sql(statement).all(connection).await?;
     read_all(connection, rows).await
+}
+
+/// The account and its instances named `ids`, with what is bound to them: one statement, and one
+/// more each where an open order holds any, and where there is none of the instances.
+pub async fn load_with_account<C: ConnectionTrait>(
+    connection: &C,
+    account: &AccountId,
+    ids: &[InstanceId],
+    reach: Reach,
+) -> Result<Option<(KnownAccount, Vec<Loaded>)>, StoreError> {
+    let named: Vec<_> = ids.iter().map(|id| Named { account, id }).collect();
+    let statement = closure(connection, &named, reach, WITH_ACCOUNTS);
+    let rows = connection.query_all_raw(statement).await?;
+    let known = match rows.first() {
+        Some(row) => Some(accounts::read(&account::Model::from_query_result(row, "a_")?)?),
+        None => accounts::get(connection, account).await?,
+    };
+    let rows = rows.iter().map(|row| instance::Model::from_query_result(row, ""));
+    let loaded = read_all(connection, rows.collect::<Result<_, _>>()?).await?;
+    Ok(known.map(|known| (known, loaded)))
+}
+
+/// A query over the closure of what is named.
+fn closure<C: ConnectionTrait>(
+    connection: &C,
+    named: &[Named<'_>],
+    reach: Reach,
+    query: &str,
+) -> Statement {
+    let backend = backend_of(connection);
+    let closure = backend.pick(CLOSURE_SQLITE, CLOSURE_POSTGRES);
+    let values = [values::to_json(&named).into(), (reach == Reach::All).into()];
+    let text = format!("{closure}\n{query}");
+    Statement::from_sql_and_values(backend.dialect(), text, values)
 }
 
 /// Which account each of `ids` is of, whosever they are. Only registration may ask so: everyone

@@ -17,6 +17,7 @@ use proto::{
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Statement,
+    sea_query::OnConflict,
 };
 
 use super::{StoreError, backend_of, entity::order, values};
@@ -35,6 +36,8 @@ pub struct Order {
     pub state: State,
     /// What is to be paid. Frozen.
     pub payable: Money,
+    /// The request that made it, and what makes two requests the same (O-3). Frozen.
+    pub request: Option<(RequestId, Vec<u8>)>,
     /// What it renews, and what it was priced with (O-7).
     pub snapshot: OrderSnapshot,
     /// Which vouchers may pay the payment under way or done: what the payer chose, or what the
@@ -113,11 +116,27 @@ pub async fn lock_many<C: ConnectionTrait>(
     rows.iter().map(read).collect()
 }
 
-/// Adds a new order: one statement.
-pub async fn insert<C: ConnectionTrait>(transaction: &C, order: &Order) -> Result<(), StoreError> {
+/// The order that a request of the account made, if it made one (O-3).
+pub async fn of_request<C: ConnectionTrait>(
+    connection: &C,
+    account: &AccountId,
+    request: RequestId,
+) -> Result<Option<Order>, StoreError> {
+    let query = order::Entity::find()
+        .filter(order::Column::AccountId.eq(account.as_str()))
+        .filter(order::Column::RequestId.eq(request.0));
+    query.one(connection).await?.as_ref().map(read).transpose()
+}
+
+/// Adds a new order, which also reserves its request (O-3): false if the request has made an order
+/// before; waits for one that is under way. One statement.
+pub async fn insert<C: ConnectionTrait>(
+    transaction: &C,
+    order: &Order,
+) -> Result<bool, StoreError> {
     let row = row(order).into_active_model();
-    order::Entity::insert(row).exec_without_returning(transaction).await?;
-    Ok(())
+    let insert = order::Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+    Ok(insert.exec_without_returning(transaction).await? == 1)
 }
 
 /// Saves a changed order, whose version is the one that it was loaded at, and tells whether it did:
@@ -135,6 +154,9 @@ pub async fn save<C: ConnectionTrait>(
         order::Column::Id,
         order::Column::Payable,
         order::Column::Currency,
+        order::Column::InstanceIds,
+        order::Column::RequestId,
+        order::Column::RequestDigest,
         order::Column::CreateTime,
         order::Column::ExpireTime,
     ] {
@@ -198,6 +220,9 @@ fn row(order: &Order) -> order::Model {
         state: order.state.name().to_owned(),
         payable: order.payable.minor(),
         currency: order.payable.currency().code().to_owned(),
+        instance_ids: values::to_json(&order.instances().collect::<Vec<_>>()),
+        request_id: order.request.as_ref().map(|(id, _)| id.0),
+        request_digest: order.request.as_ref().map(|(_, digest)| digest.clone()),
         snapshot: order.snapshot.encode_to_vec(),
         vouchers: order.vouchers.as_ref().map(Message::encode_to_vec),
         payment_id: order.payment_id.map(|id| id.0),
@@ -223,6 +248,7 @@ fn read(row: &order::Model) -> Result<Order, StoreError> {
         version: row.version,
         state: row.state.parse().map_err(|_| unreadable("state"))?,
         payable: Money::new(row.payable, currency),
+        request: row.request_id.map(RequestId).zip(row.request_digest.clone()),
         snapshot: decode(&row.snapshot, "the snapshot of order", id)?,
         vouchers: message(row.vouchers.as_deref(), id)?,
         payment_id: row.payment_id.map(PaymentId),

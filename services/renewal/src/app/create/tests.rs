@@ -27,7 +27,7 @@ async fn an_order_paid_at_once_extends_its_instance_and_takes_its_price() {
     }
 }
 
-/// The budget: two transactions and twelve statements, whether there is one instance or a hundred.
+/// The budget: two transactions and eight statements, whether there is one instance or a hundred.
 #[tokio::test]
 async fn a_batch_takes_no_more_statements_than_a_single_renewal() {
     let (clouds, _folder) = clouds("create_budget").await;
@@ -42,7 +42,7 @@ async fn a_batch_takes_no_more_statements_than_a_single_renewal() {
             let order = cloud.order(&create_paid(number, names)).await.unwrap();
             let used = cloud.store.database().usage() - before;
             assert_eq!(order.instances().count(), names.len());
-            assert!(used.statements <= 12, "{used:?} for {}", names.len());
+            assert!(used.statements <= 8, "{used:?} for {}", names.len());
             assert_eq!(used.transactions, 2);
         }
         assert_eq!(cloud.off().await, Vec::<String>::new());

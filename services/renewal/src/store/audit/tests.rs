@@ -10,7 +10,7 @@ use crate::tests::{
 /// invariant that is off then.
 const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE orders SET state = 'CANCELLED' WHERE state = 'PENDING_PAYMENT'", "who is claimed"),
-    ("DELETE FROM order_items WHERE instance_id = 'open'", "who is claimed"),
+    ("UPDATE orders SET instance_ids = '[]' WHERE state = 'PENDING_PAYMENT'", "who is claimed"),
     ("UPDATE instances SET open_order_id = NULL", "an open order holds"),
     ("UPDATE orders SET state = 'EXPIRED' WHERE state = 'COMPLETED'", "a live term was paid"),
     ("DELETE FROM terms WHERE kind = 'ORDER'", "a paid order has extended"),

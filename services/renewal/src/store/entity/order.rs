@@ -20,6 +20,12 @@ pub struct Model {
     pub payable: i64,
     /// ISO 4217 code.
     pub currency: String,
+    /// The instances on it, as a JSON array of ids. Frozen.
+    pub instance_ids: String,
+    /// The request that made it, unique per account (O-3); none: no caller did.
+    pub request_id: Option<Uuid>,
+    /// What makes two requests the same.
+    pub request_digest: Option<Vec<u8>>,
     /// What it renews and what it was priced with: an encoded `OrderSnapshot` (O-7).
     pub snapshot: Vec<u8>,
     /// An encoded `VoucherChoice`: which vouchers may pay the payment under way or done.

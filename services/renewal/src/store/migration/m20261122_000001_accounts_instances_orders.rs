@@ -15,9 +15,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in
-            [accounts(), instances(), terms(), orders(), order_items(), quotes(), requests()]
-        {
+        for table in [accounts(), instances(), terms(), orders(), quotes(), requests()] {
             manager.create_table(table).await?;
         }
         let connection = manager.get_connection();
@@ -25,16 +23,23 @@ impl MigrationTrait for Migration {
             connection.execute_unprepared(index).await?;
         }
         if manager.get_database_backend() == DbBackend::Postgres {
-            // Room for the next version of a row on the same page: the sweep rewrites each row.
-            let statement = "ALTER TABLE instances SET (fillfactor = 80)";
-            connection.execute_unprepared(statement).await?;
+            for statement in POSTGRES {
+                connection.execute_unprepared(statement).await?;
+            }
         }
         Ok(())
     }
 }
 
+const POSTGRES: [&str; 2] = [
+    // Room for the next version of a row on the same page: the sweep rewrites each row.
+    "ALTER TABLE instances SET (fillfactor = 80)",
+    // ListOrders of an instance.
+    "CREATE INDEX orders_instances ON orders USING gin ((instance_ids::jsonb))",
+];
+
 /// Each names the query that needs it.
-const INDEXES: [&str; 8] = [
+const INDEXES: [&str; 9] = [
     // RegisterInstances: an id belongs to one account.
     "CREATE UNIQUE INDEX instances_id ON instances (id)",
     // ListInstances: by expiry, then id.
@@ -46,6 +51,9 @@ const INDEXES: [&str; 8] = [
      WHERE reversed_by IS NULL",
     // The audit: terms of an order.
     "CREATE INDEX terms_order ON terms (order_id) WHERE order_id IS NOT NULL",
+    // O-3: a request makes one order.
+    "CREATE UNIQUE INDEX orders_request ON orders (account_id, request_id) \
+     WHERE request_id IS NOT NULL",
     // Ids that outsiders bring back.
     "CREATE UNIQUE INDEX orders_id ON orders (id)",
     // Advance.
@@ -137,6 +145,9 @@ fn orders() -> TableCreateStatement {
         .col(string("state"))
         .col(big_integer("payable").check(Expr::col("payable").gte(0)))
         .col(string("currency"))
+        .col(text("instance_ids"))
+        .col(uuid_null("request_id"))
+        .col(binary_null("request_digest"))
         .col(binary("snapshot"))
         .col(binary_null("vouchers"))
         .col(uuid_null("payment_id"))
@@ -150,16 +161,6 @@ fn orders() -> TableCreateStatement {
         .col(big_integer_null("next_attempt_at"))
         .col(integer("attempts"))
         .primary_key(Index::create().col("account_id").col("id"))
-        .take()
-}
-
-fn order_items() -> TableCreateStatement {
-    Table::create()
-        .table("order_items")
-        .col(string("account_id"))
-        .col(string("instance_id"))
-        .col(uuid("order_id"))
-        .primary_key(Index::create().col("account_id").col("instance_id").col("order_id"))
         .take()
 }
 

@@ -1,14 +1,18 @@
 //! The orders of an account, newest first.
 
 use kernel::ids::{AccountId, InstanceId};
+use platform::database::Backend;
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, sea_query::Query,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, sea_query::Expr,
 };
 use uuid::Uuid;
 
 use super::{Order, StoreError, order, read};
-use crate::{domain::order::State, store::entity::order_item};
+use crate::{
+    domain::order::State,
+    store::{backend_of, values},
+};
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub async fn list<C: ConnectionTrait>(
     skip: u64,
     limit: u64,
 ) -> Result<Vec<Order>, StoreError> {
-    let mut query = matching(wanted);
+    let mut query = matching(backend_of(connection), wanted);
     if let Some(before) = before {
         query = query.filter(order::Column::Id.lt(before));
     }
@@ -39,7 +43,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// How many there are.
 pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Result<u64, StoreError> {
-    Ok(matching(wanted).count(connection).await?)
+    Ok(matching(backend_of(connection), wanted).count(connection).await?)
 }
 
 /// At most `limit` orders after the order `after` that ever began a payment, or are paid, whosever
@@ -60,7 +64,7 @@ pub async fn payable_after<C: ConnectionTrait>(
     query.all(connection).await?.iter().map(read).collect()
 }
 
-fn matching(wanted: &Wanted) -> Select<order::Entity> {
+fn matching(backend: Backend, wanted: &Wanted) -> Select<order::Entity> {
     let mut query =
         order::Entity::find().filter(order::Column::AccountId.eq(wanted.account.as_str()));
     if !wanted.states.is_empty() {
@@ -68,13 +72,16 @@ fn matching(wanted: &Wanted) -> Select<order::Entity> {
         query = query.filter(order::Column::State.is_in(names));
     }
     if let Some(instance) = &wanted.instance {
-        let ids = Query::select()
-            .column(order_item::Column::OrderId)
-            .from(order_item::Entity)
-            .and_where(order_item::Column::AccountId.eq(wanted.account.as_str()))
-            .and_where(order_item::Column::InstanceId.eq(instance.as_str()))
-            .take();
-        query = query.filter(order::Column::Id.in_subquery(ids));
+        query = query.filter(match backend {
+            Backend::Sqlite => {
+                let text = "EXISTS (SELECT 1 FROM json_each(instance_ids) WHERE value = ?)";
+                Expr::cust_with_values(text, [instance.as_str()])
+            }
+            Backend::Postgres => {
+                let ids = values::to_json(&[instance]);
+                Expr::cust_with_values("instance_ids::jsonb @> $1::jsonb", [ids])
+            }
+        });
     }
     query
 }
