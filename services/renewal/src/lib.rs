@@ -12,12 +12,12 @@
 //! **Invariant:** no call to another service happens inside a transaction, and no term is appended
 //! without a payment that succeeded.
 
-pub mod app;
-pub mod domain;
-pub mod grpc;
+mod app;
+mod domain;
+mod grpc;
 mod mount;
-pub mod remote;
-pub mod store;
+mod remote;
+mod store;
 
 pub use self::mount::{Args, audit, migrate, mount};
 

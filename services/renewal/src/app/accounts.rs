@@ -40,6 +40,7 @@ pub struct AccountRow {
 
 /// What a customer chooses anew; what is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::option_option, reason = "absent: stays as it is; none: is cleared")]
 pub struct SettingsChange {
     /// The standard renewal date, or none (U-1).
     pub standard_day: Option<Option<StandardDay>>,

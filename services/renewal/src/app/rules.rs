@@ -20,8 +20,6 @@ use super::{Pricing, RemoteError};
 /// A kind of instance, as the catalog describes it.
 #[derive(Debug, Clone)]
 pub struct Product {
-    /// Its name, for people.
-    pub name: String,
     /// The product line that it is shown under.
     pub line: String,
     /// The rules in force now.

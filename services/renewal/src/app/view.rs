@@ -18,6 +18,7 @@ use crate::store::instances::Loaded;
 
 /// An instance, and what follows from its dates at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "`expiry_shown` is the contract's word")]
 pub struct Shown {
     /// The instance as it is at the instant: postpaid, if it became so at its expiry (L-4).
     pub instance: Instance,

@@ -1,9 +1,8 @@
 //! What the rules are asked with: an account, its instances, and the profiles that hold for them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use kernel::ids::InstanceId;
 use rule_engine::{
     instance::{Limits, World},
     lifecycle::LifecycleRules,
@@ -43,10 +42,4 @@ pub fn world(
         world.instances.insert(instance.id.clone(), instance.clone());
     }
     world
-}
-
-/// The versions of instances' rows, by id.
-#[must_use]
-pub fn versions(loaded: &[Loaded]) -> BTreeMap<InstanceId, i64> {
-    loaded.iter().map(|one| (one.instance.id.clone(), one.version)).collect()
 }

@@ -57,12 +57,6 @@ impl State {
         }
     }
 
-    /// Whether the order holds its instances: the claim stands as long as this is so (O-2).
-    #[must_use]
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::PendingPayment | Self::Paying)
-    }
-
     /// Whether the terms of the order are appended: it was paid, whatever came after (O-1).
     #[must_use]
     pub const fn is_paid(self) -> bool {

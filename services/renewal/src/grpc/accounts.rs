@@ -145,7 +145,7 @@ fn settings_change(
     for path in paths {
         match path.as_str() {
             "standard_day" => {
-                let day = settings.standard_day.as_ref().map(standard_day).transpose();
+                let day = settings.standard_day.map(standard_day).transpose();
                 change.standard_day = bad.field("settings.standard_day", day);
             }
             "day_meaning" => {
@@ -167,7 +167,7 @@ fn settings_change(
 }
 
 /// A day on which expiries are aligned (U-1).
-pub fn standard_day(day: &pb::StandardDay) -> Result<StandardDay, String> {
+pub fn standard_day(day: pb::StandardDay) -> Result<StandardDay, String> {
     let number = match day.day {
         Some(Day::DayOfMonth(number)) => number,
         Some(Day::LastOfMonth(true)) => return Ok(StandardDay::LastOfMonth),

@@ -92,7 +92,7 @@ fn extent(bad: &mut BadRequest, wire: &pb::Selection) -> Option<Extent> {
         Some(pb::selection::Target::StandardDate(date)) => {
             let day = match &date.day {
                 None => None,
-                Some(day) => Some(bad.field("selection.standard_date.day", standard_day(day))?),
+                Some(day) => Some(bad.field("selection.standard_date.day", standard_day(*day))?),
             };
             Some(Extent::StandardDate { duration: length, day })
         }

@@ -42,7 +42,7 @@ pub fn product(product: pb::Product) -> Result<(ProductId, Product), Unreadable>
     let profile = Arc::new(profile(required(product.profile)?)?);
     let priced = product.components.into_iter().flat_map(|one| [one.sku_from, one.quantity_from]);
     let priced = priced.filter(|setting| !setting.is_empty()).collect();
-    Ok((id, Product { name: product.name, line: product.line, profile, versions, priced }))
+    Ok((id, Product { line: product.line, profile, versions, priced }))
 }
 
 fn profile(profile: pb::RenewalProfile) -> Result<ProductProfile, Unreadable> {

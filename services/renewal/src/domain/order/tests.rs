@@ -28,14 +28,6 @@ fn an_order_is_paid_or_cancelled_only_while_it_awaits_its_payment() {
     }
 }
 
-// O-2
-#[test]
-fn an_order_is_open_or_paid_or_neither_but_never_both() {
-    for state in State::ALL {
-        assert!(!(state.is_open() && state.is_paid()), "{state}");
-    }
-}
-
 // O-4
 #[test]
 fn each_payment_of_each_order_has_an_id_of_its_own_that_never_changes() {
