@@ -103,7 +103,14 @@ impl Pricing for RemoteCatalog {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.quote_renewals(request).await }
         });
-        answer.await.map(tonic::Response::into_inner).map_err(catalog_error)
+        let answer = answer.await.map(tonic::Response::into_inner).map_err(catalog_error)?;
+        // Prices are matched with what they are for by their place.
+        let asked = request.items.iter().map(|item| &item.item_id);
+        if asked.eq(answer.results.iter().map(|result| &result.item_id)) {
+            Ok(answer)
+        } else {
+            Err(catalog_error(no_answer("catalog", "other items are priced than were asked for")))
+        }
     }
 }
 

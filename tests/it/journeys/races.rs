@@ -75,6 +75,23 @@ crate::journeys! {
         suite.audit().await;
     }
 
+    /// O-3: one payment, in flight sixteen times, takes the price once, and each caller hears of it.
+    async fn one_payment_in_flight_sixteen_times_answers_all_alike(suite) {
+        suite.jd("acme", 1000_00).await;
+        suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
+        let order = suite.create(order_of("acme", selection(&["i-1"], "1m"))).await.unwrap();
+        let request = payment_of("acme", &order);
+
+        let calls = (0..16).map(|_| insist(|| suite.pay(request.clone())));
+        for paid in join_all(calls).await {
+            let paid = paid.unwrap();
+            assert_eq!((paid.state(), paid.order_id), (State::Completed, order.order_id.clone()));
+        }
+
+        assert_eq!(suite.cash("acme").await, 944_00);
+        suite.audit().await;
+    }
+
     /// W-2: sixteen orders on a balance that suffices for five: five are paid, and no coin more is taken.
     async fn of_sixteen_orders_on_money_for_five_five_are_paid(suite) {
         suite.jd("acme", 5 * 56_00 + 55_99).await;

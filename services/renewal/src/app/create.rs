@@ -144,7 +144,9 @@ impl Orders {
         let message = quote.snapshot.selection.clone().unwrap_or_default();
         let selection = bill::stored_selection(Some(&message))?;
         let wanted = Wanted { account: account.clone(), selection, message };
-        let (facts, planned) = self.planned(&wanted, now).await?;
+        // No price is asked for, whose version would tell whether the rules are of today.
+        let rules = self.rules.current().await?;
+        let (facts, planned) = self.planned(&wanted, rules, now).await?;
         planned.check_orderable()?;
         let items = quote.snapshot.items.iter().filter_map(|item| item.item.as_ref());
         let prices: Vec<_> = items.filter_map(|item| item.quote.clone()).collect();

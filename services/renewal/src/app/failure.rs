@@ -92,8 +92,13 @@ impl MaybeTransient for OrderError {
 }
 
 /// Reasons of a refused payment that the wallet gives, as the contract names them.
-const PAYMENT_REASONS: [&str; 4] =
-    ["INSUFFICIENT_FUNDS", "VOUCHER_NOT_APPLICABLE", "CURRENCY_MISMATCH", "WALLET_NOT_FOUND"];
+const PAYMENT_REASONS: [&str; 5] = [
+    "INSUFFICIENT_FUNDS",
+    "VOUCHER_NOT_APPLICABLE",
+    "CURRENCY_MISMATCH",
+    "WALLET_NOT_FOUND",
+    "CLOCK_SKEW",
+];
 
 fn payment_reason(refusal: &PaymentRefusal) -> &'static str {
     let known = PAYMENT_REASONS.into_iter().find(|reason| *reason == refusal.reason);

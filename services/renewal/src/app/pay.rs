@@ -67,25 +67,20 @@ impl Orders {
     /// further if it was left halfway (O-3, O-4); a payment that is refused leaves no trace of its
     /// request.
     pub async fn pay(&self, command: &Pay) -> Result<Replayed<Order>, OrderError> {
-        let Pay { request, digest, account, order: id, .. } = command;
-        let reader = self.store.reader();
-        let known = requests::find(reader, account, METHOD, *request, *digest).await?;
-        if known == Reserved::Other {
-            return Err(OrderError::RequestIdReused);
+        if let Some(order) = self.paid_before(command).await? {
+            return Ok(Replayed::Again(order));
         }
-        let order = self.get(account, *id).await?;
-        if matches!(known, Reserved::Again(_)) {
-            if order.state == State::Paying {
-                let order = self.charge_and_settle(order).await?;
-                return paid(order).map(Replayed::Again);
+        let begun = match self.begun(command).await {
+            Ok(begun) => begun,
+            // Refused, perhaps, because of what this same request has done meanwhile.
+            Err(error) => {
+                return match self.paid_before(command).await? {
+                    Some(order) => Ok(Replayed::Again(order)),
+                    None => Err(error),
+                };
             }
-            if order.state.is_paid() {
-                return Ok(Replayed::Again(order));
-            }
-        }
-        check_payable(order.state)?;
-        let catalogue = self.rules.current().await?;
-        match retry(|| self.begin(command, &catalogue)).await? {
+        };
+        match begun {
             Begun::Paying(order) => {
                 fault::point(Fault::AfterPaying);
                 paid(self.charge_and_settle(*order).await?).map(Replayed::First)
@@ -97,6 +92,32 @@ impl Orders {
                 Err(refusal.with("because", because.reason).into())
             }
         }
+    }
+
+    /// The order that this same request has paid, or was paying and now has; none if the request is
+    /// new, or nothing came of it.
+    async fn paid_before(&self, command: &Pay) -> Result<Option<Order>, OrderError> {
+        let Pay { request, digest, account, order: id, .. } = command;
+        let reader = self.store.reader();
+        match requests::find(reader, account, METHOD, *request, *digest).await? {
+            Reserved::New => return Ok(None),
+            Reserved::Other => return Err(OrderError::RequestIdReused),
+            Reserved::Again(_) => {}
+        }
+        let order = self.get(account, *id).await?;
+        match order.state {
+            State::Paying => paid(self.charge_and_settle(order).await?).map(Some),
+            state if state.is_paid() => Ok(Some(order)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Step 2, with what it needs to know.
+    async fn begun(&self, command: &Pay) -> Result<Begun, OrderError> {
+        let order = self.get(&command.account, command.order).await?;
+        check_payable(order.state)?;
+        let catalogue = self.rules.current().await?;
+        retry(|| self.begin(command, &catalogue)).await
     }
 
     /// Step 2: the rules are checked at the payment instant, which is now, and the order turns

@@ -128,7 +128,8 @@ impl Orders {
     /// The bill of what is wanted at `now`: at most three queries, and one call for prices.
     pub async fn priced(&self, wanted: &Wanted, now: DateTime<Utc>) -> Result<Priced, OrderError> {
         for _ in 0..ROUNDS {
-            let (facts, planned) = self.planned(wanted, now).await?;
+            let known = self.rules.last_known().await?;
+            let (facts, planned) = self.planned(wanted, known, now).await?;
             let Some(quotes) = self.quotes(&facts.account, &planned, now).await? else {
                 // The prices are newer than the rules.
                 self.rules.refreshed().await?;
@@ -139,13 +140,14 @@ impl Orders {
         Err(OrderError::Busy)
     }
 
-    /// The plan of what is wanted at `now`, without prices.
+    /// The plan of what is wanted at `now`, without prices, by the rules of `catalogue`; before
+    /// anything is refused, by those of today.
     pub async fn planned(
         &self,
         wanted: &Wanted,
+        mut catalogue: Arc<Catalogue>,
         now: DateTime<Utc>,
     ) -> Result<(Facts, Planned), OrderError> {
-        let mut catalogue = self.rules.last_known().await?;
         for _ in 0..ROUNDS {
             let facts = self.facts(wanted).await?;
             let planned = planned(&wanted.selection, &facts, &catalogue, now);

@@ -6,16 +6,18 @@ use chrono::{DateTime, Utc};
 use platform::{
     database::retry,
     fault::{self, Fault},
+    status::reason,
 };
 use proto::{
     convert::{instant, timestamp},
     renewal::internal::v1::SnapshotItem,
     r#type::v1 as types,
-    wallet::v1::{Charge, ChargeRequest, Payment, payment},
+    wallet::v1::{Charge, ChargeRequest, Payment, PaymentRefusal, payment},
 };
+use rule_engine::reason::Reason;
 use sea_orm::DatabaseTransaction;
 
-use super::{Orders, bill, failure::OrderError, pay};
+use super::{Orders, RemoteError, bill, failure::OrderError, pay};
 use crate::{
     domain::order::State,
     grpc::wire::configuration,
@@ -45,7 +47,11 @@ impl Orders {
                 // (CLOCK_SKEW). Its end is made certain, so that it can be begun anew.
                 tracing::warn!(order.id = %order.id, %error, "a payment is called off");
                 let id = order.payment_id.ok_or_else(|| unreadable(&order, "payment id"))?;
-                self.funds.void(&order.account, id).await?
+                let mut payment = self.funds.void(&order.account, id).await?;
+                if payment.state() == payment::State::Voided {
+                    payment.refusal = Some(called_off(&error));
+                }
+                payment
             }
         };
         fault::point(Fault::AfterChargeAnswer);
@@ -60,6 +66,9 @@ impl Orders {
             // Not ended: as good as no answer.
             payment::State::Pending | payment::State::Unspecified => return Err(OrderError::Busy),
         };
+        if succeeded {
+            check_own(&order, &payment)?;
+        }
         let mut order = order;
         for _ in 0..ROUNDS {
             let settled = retry(|| async {
@@ -140,6 +149,21 @@ impl Orders {
         transaction.commit().await?;
         Ok(Some(order))
     }
+}
+
+/// Why the wallet would not take a payment, as the order tells it.
+fn called_off(error: &RemoteError) -> PaymentRefusal {
+    let reason = reason(&error.status).unwrap_or_else(|| Reason::OrderNotPayable.code().to_owned());
+    let message = error.status.message().to_owned();
+    PaymentRefusal { reason, message, ..PaymentRefusal::default() }
+}
+
+/// Fails unless the payment is the one that the order asked for: terms are given for no other.
+fn check_own(order: &Order, payment: &Payment) -> Result<(), OrderError> {
+    let own = Some(&payment.payment_id) == order.payment_id.map(|id| id.to_string()).as_ref()
+        && payment.order_id == order.id.to_string()
+        && payment.amount == Some(order.payable.into());
+    if own { Ok(()) } else { Err(unreadable(order, "payment").into()) }
 }
 
 /// The charge of an order that is `PAYING`: the same whenever it is asked for.

@@ -152,7 +152,7 @@ async fn a_payment_that_the_wallet_will_not_judge_is_called_off() {
         let order = cloud.order(&create(1, &["vm"])).await.unwrap();
         cloud.purse.fail([Trouble::ClockSkew]);
         let error = cloud.orders.pay(&pay(2, &order)).await.unwrap_err();
-        assert_eq!(reason(&error), "BUSY");
+        assert_eq!(reason(&error), "CLOCK_SKEW");
         assert_eq!(cloud.reread(&order).await.state, State::PendingPayment);
         cloud.orders.pay(&pay(2, &order)).await.unwrap();
         assert_eq!(cloud.purse.cash(), 0);

@@ -163,7 +163,10 @@ fn check_choice(bad: &mut BadRequest, choice: Option<&pb::PaymentChoice>) {
         return;
     }
     for (number, id) in named.voucher_ids.iter().enumerate() {
-        uuid::<VoucherId>(bad, &format!("{field}[{number}]"), id);
+        let voucher = uuid::<VoucherId>(bad, &format!("{field}[{number}]"), id);
+        if voucher.is_some_and(|voucher| voucher.0.is_nil()) {
+            bad.note(format!("{field}[{number}]"), "must not be the nil UUID");
+        }
         if named.voucher_ids[..number].contains(id) {
             bad.note(format!("{field}[{number}]"), "is named twice");
         }
