@@ -73,15 +73,23 @@ WITH RECURSIVE wanted(account_id, id) AS (
   WHERE i.parent_id IS NOT NULL AND (?2 OR i.binding <> 'OPTIONAL')
 )";
 
-/// The same for PostgreSQL.
+/// The same for PostgreSQL: `$1` the accounts and `$2` the ids, parted by commas (no name has one),
+/// `$3` whether `OPTIONAL` bindings are followed. The planner folds the arrays and so knows how few
+/// they are; each step asks one index for the parent and one for the children.
 const CLOSURE_POSTGRES: &str = "\
 WITH RECURSIVE wanted(account_id, id) AS (
-  SELECT account, id FROM jsonb_to_recordset($1::jsonb) AS r(account varchar, id varchar)
+  SELECT account, id FROM unnest(
+    string_to_array($1, ',')::varchar[], string_to_array($2, ',')::varchar[]) AS r(account, id)
   UNION
-  SELECT i.account_id, CASE WHEN i.id = w.id THEN i.parent_id ELSE i.id END
-  FROM wanted w JOIN instances i
-    ON i.account_id = w.account_id AND (i.id = w.id OR i.parent_id = w.id)
-  WHERE i.parent_id IS NOT NULL AND ($2 OR i.binding <> 'OPTIONAL')
+  SELECT w.account_id, near.id FROM wanted w CROSS JOIN LATERAL (
+    SELECT i.parent_id AS id FROM instances i
+    WHERE i.account_id = w.account_id AND i.id = w.id
+      AND i.parent_id IS NOT NULL AND ($3 OR i.binding <> 'OPTIONAL')
+    UNION ALL
+    SELECT i.id FROM instances i
+    WHERE i.account_id = w.account_id AND i.parent_id = w.id
+      AND ($3 OR i.binding <> 'OPTIONAL')
+  ) AS near
 )";
 
 /// The instances of the closure.
@@ -169,7 +177,15 @@ fn closure<C: ConnectionTrait>(
 ) -> Statement {
     let backend = backend_of(connection);
     let closure = backend.pick(CLOSURE_SQLITE, CLOSURE_POSTGRES);
-    let values = [values::to_json(&named).into(), (reach == Reach::All).into()];
+    let all = (reach == Reach::All).into();
+    let values = match backend {
+        Backend::Sqlite => vec![values::to_json(&named).into(), all],
+        Backend::Postgres => {
+            let accounts = named.iter().map(|one| one.account.as_str()).collect::<Vec<_>>();
+            let ids = named.iter().map(|one| one.id.as_str()).collect::<Vec<_>>();
+            vec![accounts.join(",").into(), ids.join(",").into(), all]
+        }
+    };
     let text = format!("{closure}\n{query}");
     Statement::from_sql_and_values(backend.dialect(), text, values)
 }
