@@ -2,6 +2,7 @@
 
 mod correction;
 mod mismatch;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use kernel::{
 pub use self::{
     correction::{Correction, correct_expiry},
     mismatch::group_mismatches,
+    standing::held_groups,
 };
 use crate::{
     calendar::{DayOfMonth, check_end},

@@ -7,7 +7,7 @@ use rule_engine::{
     instance::Instance,
     profile::Boundary,
     reason::{Reason, Refusal},
-    registration::{Registration, Repeated, group_mismatches, register, repeat},
+    registration::{Registration, Repeated, group_mismatches, held_groups, register, repeat},
 };
 
 use super::Outcome;
@@ -64,7 +64,7 @@ impl Page {
         });
         let decisions = decisions.collect();
         let decisions = refuse_orphans(decisions, &before);
-        let decisions = refuse_mismatches(decisions, &before);
+        let decisions = refuse_groups(decisions, &before);
         Self::of(decisions, rows, &before)
     }
 
@@ -201,8 +201,9 @@ fn refuse_orphans(
     }
 }
 
-/// Refuses rows whose groups would end at different instants: `GROUP_EXPIRY_MISMATCH` (B-4).
-fn refuse_mismatches(
+/// Refuses rows whose groups would end at different instants, `GROUP_EXPIRY_MISMATCH` (B-4), or stand
+/// on an open order that the row knows nothing of, `OPEN_ORDER_EXISTS` (O-2).
+fn refuse_groups(
     mut decisions: Vec<Result<Decision, RowRefusal>>,
     before: &BTreeMap<&InstanceId, &Loaded>,
 ) -> Vec<Result<Decision, RowRefusal>> {
@@ -216,13 +217,16 @@ fn refuse_mismatches(
         .map(|loaded| (loaded.instance.id.clone(), loaded.instance.clone()))
         .collect();
     let mismatches = group_mismatches(&rows, &others);
-    if mismatches.is_empty() {
+    let held = held_groups(&rows, &others);
+    if mismatches.is_empty() && held.is_empty() {
         return decisions;
     }
     for decision in &mut decisions {
-        let refusal = after(decision).and_then(|instance| mismatches.get(&instance.id));
-        if let Some(refusal) = refusal {
-            *decision = Err(refusal.clone().into());
+        let refusals = after(decision).into_iter().flat_map(|instance| {
+            [&mismatches, &held].into_iter().filter_map(|found| found.get(&instance.id)).cloned()
+        });
+        if let Some(refusal) = RowRefusal::weightiest(refusals.collect()) {
+            *decision = Err(refusal);
         }
     }
     // A child whose parent is refused now is bound to nothing.

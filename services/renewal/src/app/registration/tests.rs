@@ -218,3 +218,39 @@ async fn a_change_of_what_is_priced_cancels_the_unpaid_order() {
         order(&cloud, "i-1", 2).await;
     }
 }
+
+/// I-1, O-2, B-4: a group that stands on an open order gets no member that the order does not have.
+#[tokio::test]
+async fn nothing_joins_a_group_that_stands_on_an_open_order() {
+    let (clouds, _folder) = clouds("joins").await;
+    for cloud in clouds {
+        let end = "2026-03-11 00:00";
+        let free = prepaid("free", "ebs", end);
+        let others = vec![prepaid("held", "kec", end), prepaid("root", "kec", end), free.clone()];
+        cloud.register(others).await;
+        let held = order(&cloud, "held", 1).await;
+        let before = cloud.events().await;
+        let known = stored(&cloud, "free").await;
+        for kind in [BindingKind::Strong, BindingKind::Forced] {
+            let new = bound(prepaid("new", "ebs", end), "held", kind);
+            let child = bound(prepaid("child", "ebs", end), "new", kind);
+            let known = bound(Registration { source_version: 2, ..free.clone() }, "held", kind);
+            let rows = vec![new.clone(), child, known];
+            assert_eq!(cloud.register(rows).await, ["OPEN_ORDER_EXISTS"; 3], "{kind:?}");
+            let refusal = cloud.registrations.register(vec![new]).await.unwrap().remove(0);
+            assert_eq!(refusal.unwrap_err().metadata["order_id"], held.to_string());
+        }
+        assert_eq!(stored(&cloud, "free").await, known);
+        assert!(cloud.instances.get(&acme(), &id("new")).await.is_err());
+        assert_eq!(cloud.events().await, before, "nothing changes");
+
+        let rows = vec![
+            bound(prepaid("ticked", "ebs", end), "held", BindingKind::Optional),
+            bound(prepaid("elsewhere", "ebs", end), "root", BindingKind::Strong),
+        ];
+        assert_eq!(cloud.register(rows).await, ["Created", "Created"]);
+        cloud.orders.cancel(&acme(), held).await.unwrap();
+        let new = bound(prepaid("new", "ebs", end), "held", BindingKind::Strong);
+        assert_eq!(cloud.register(vec![new]).await, ["Created"]);
+    }
+}
