@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use platform::database::Backend;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, FromQueryResult, Statement};
 
 use super::{StoreError, backend_of};
 
@@ -131,16 +132,20 @@ const CHECKS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Everything that is off in the rows.
-pub async fn audit<C: ConnectionTrait>(connection: &C) -> Result<Vec<Finding>, StoreError> {
-    let backend = backend_of(connection);
+/// Everything that is off in the rows. Whole tables are read: statements may take as long as they
+/// need in `transaction` from then on.
+pub async fn audit(transaction: &DatabaseTransaction) -> Result<Vec<Finding>, StoreError> {
+    let backend = backend_of(transaction);
+    if backend == Backend::Postgres {
+        transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+    }
     let mut findings = Vec::new();
     for (invariant, text) in CHECKS {
         let text = put(text, "{id:", backend.pick("lower(hex({}))", "CAST({} AS text)"));
         let each = "jsonb_array_elements_text(CAST({} AS jsonb)) AS item(value)";
         let text = put(&text, "{each:", backend.pick("json_each({}) AS item", each));
         let statement = Statement::from_string(backend.dialect(), format!("{text} LIMIT {MOST}"));
-        let off = Off::find_by_statement(statement).all(connection).await?;
+        let off = Off::find_by_statement(statement).all(transaction).await?;
         findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
             invariant,
             subject,

@@ -73,7 +73,9 @@ impl Cloud {
 
     /// What is off in the rows.
     pub async fn off(&self) -> Vec<String> {
-        let findings = crate::store::audit::audit(self.store.reader()).await.unwrap();
+        let snapshot = self.store.snapshot().await.unwrap();
+        let findings = crate::store::audit::audit(&snapshot).await.unwrap();
+        snapshot.commit().await.unwrap();
         findings.iter().map(ToString::to_string).collect()
     }
 

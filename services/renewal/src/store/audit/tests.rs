@@ -44,6 +44,28 @@ async fn the_audit_finds_each_damage_and_nothing_else() {
     }
 }
 
+// Whole tables take longer than a request may.
+#[tokio::test]
+async fn the_audit_takes_as_long_as_it_needs_on_postgres() {
+    let (clouds, _folder) = clouds("audit_time").await;
+    for cloud in clouds {
+        let transaction = cloud.store.snapshot().await.unwrap();
+        if backend_of(&transaction) != Backend::Postgres {
+            continue;
+        }
+        let limit = async || {
+            let show = "SELECT current_setting('statement_timeout') AS value";
+            let show = Statement::from_string(Backend::Postgres.dialect(), show);
+            let row = transaction.query_one_raw(show).await.unwrap().unwrap();
+            row.try_get::<String>("", "value").unwrap()
+        };
+        assert_ne!(limit().await, "0");
+        audit(&transaction).await.unwrap();
+        assert_eq!(limit().await, "0");
+        transaction.rollback().await.unwrap();
+    }
+}
+
 #[test]
 fn a_finding_says_what_is_off_with_what() {
     let invariant = "an order costs the sum of its items (M-5)";
