@@ -1,6 +1,6 @@
 //! Terms against money: what was paid for was paid, and what was not paid for was not.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Money;
@@ -41,7 +41,7 @@ pub async fn findings(
     snapshot.commit().await?;
     let mut after = None;
     loop {
-        let page = orders::list::payable_after(store.reader(), after, PAGE).await?;
+        let page = orders::list::all_after(store.reader(), after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(findings) };
         after = Some(last.id.0);
         let payments = payments_of(wallet, &page).await?;
@@ -49,14 +49,20 @@ pub async fn findings(
     }
 }
 
+/// The numbers of an order's payments: those that it began, and the one after them, which it began
+/// too if its rows are older than the wallet's.
+fn numbers(order: &Order) -> RangeInclusive<i32> {
+    1..=order.pay_number.saturating_add(1)
+}
+
 /// The payments that the orders ever began, by id: their ids can be computed.
 async fn payments_of(
     wallet: &RemoteWallet,
     orders: &[Order],
 ) -> Result<HashMap<String, Payment>, RemoteError> {
-    let ids = orders.iter().flat_map(|order| {
-        (1..=order.pay_number).map(|number| payment_id(order.id, number).to_string())
-    });
+    let ids = orders
+        .iter()
+        .flat_map(|order| numbers(order).map(|number| payment_id(order.id, number).to_string()));
     let ids: Vec<_> = ids.collect();
     let mut payments = HashMap::new();
     for ids in ids.chunks(ASKED_AT_ONCE) {
@@ -71,14 +77,18 @@ fn compare(order: &Order, payments: &HashMap<String, Payment>, now: DateTime<Utc
     let subject = format!("{}/{}", order.account, order.id);
     let off = |invariant, found| Finding { invariant, subject: subject.clone(), found };
     let mut findings = Vec::new();
-    for number in 1..=order.pay_number {
+    for number in numbers(order) {
         let id = payment_id(order.id, number);
         let Some(payment) = payments.get(&id.to_string()) else { continue };
         if payment.state() != payment::State::Succeeded {
             continue;
         }
         let current = order.payment_id == Some(id);
-        if !current || !(order.state.is_paid() || order.state == State::Paying) {
+        if number > order.pay_number {
+            let invariant = "what was paid for is extended (O-4)";
+            let found = format!("paid and not extended: {}, payment {id} unknown", order.state);
+            findings.push(off(invariant, found));
+        } else if !current || !(order.state.is_paid() || order.state == State::Paying) {
             let invariant = "money is taken only for an order that is paid (O-4)";
             findings.push(off(invariant, format!("{}, but payment {id} took it", order.state)));
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::tests::{
     cloud::{at, clouds, prepaid},
-    renewals::{create, create_paid},
+    renewals::{create, create_paid, pay},
 };
 
 fn invariants(findings: &[Finding]) -> Vec<&str> {
@@ -30,9 +30,35 @@ async fn an_order_is_paid_if_and_only_if_its_money_was_taken() {
         assert_eq!(invariants(&compare(&cancelled, &payments, now)), ["money"]);
         let begun_again = Order { state: State::PendingPayment, payment_id: None, ..paid.clone() };
         assert_eq!(invariants(&compare(&begun_again, &payments, now)), ["money"]);
-        let paying = Order { state: State::Paying, ..paid };
+        let paying = Order { state: State::Paying, ..paid.clone() };
         assert_eq!(compare(&paying, &payments, now + LONGEST_PAYMENT), []);
         let later = now + LONGEST_PAYMENT + TimeDelta::microseconds(1);
         assert_eq!(invariants(&compare(&paying, &payments, later)), ["a"]);
+    }
+}
+
+// O-4: the orders were restored to what they were before, the wallet was not.
+#[tokio::test]
+async fn money_that_a_restored_order_knows_nothing_of_is_found() {
+    let (clouds, _folder) = clouds("audit_restored").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        let restored = cloud.order(&create(1, &["vm"])).await.unwrap();
+        let asked: Vec<_> = numbers(&restored).collect();
+        assert_eq!(asked, [1], "its next payment is asked for");
+        let kept = orders::list::all_after(cloud.store.reader(), None, PAGE).await.unwrap();
+        assert_eq!(
+            kept,
+            std::slice::from_ref(&restored),
+            "an order that began no payment is compared too"
+        );
+        cloud.orders.pay(&pay(2, &restored)).await.unwrap();
+        let now = at("2026-03-01 00:00");
+        let findings = compare(&restored, &cloud.purse.payments(), now);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].found.starts_with("paid and not extended"), "{}", findings[0]);
+        let paid = cloud.reread(&restored).await;
+        assert_eq!(compare(&paid, &cloud.purse.payments(), now), []);
     }
 }

@@ -3,8 +3,8 @@
 use kernel::ids::{AccountId, InstanceId};
 use platform::database::Backend;
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, sea_query::Expr,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -46,17 +46,13 @@ pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Resul
     Ok(matching(backend_of(connection), wanted).count(connection).await?)
 }
 
-/// At most `limit` orders after the order `after` that ever began a payment, or are paid, whosever
-/// they are, by id.
-pub async fn payable_after<C: ConnectionTrait>(
+/// At most `limit` orders after the order `after`, whosever they are, by id.
+pub async fn all_after<C: ConnectionTrait>(
     connection: &C,
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Order>, StoreError> {
-    let paid = [State::Paid.name(), State::Completed.name()];
-    let begun =
-        Condition::any().add(order::Column::PayNumber.gt(0)).add(order::Column::State.is_in(paid));
-    let mut query = order::Entity::find().filter(begun);
+    let mut query = order::Entity::find();
     if let Some(after) = after {
         query = query.filter(order::Column::Id.gt(after));
     }
