@@ -127,11 +127,17 @@ pub fn payment_id(order: OrderId, number: i32) -> PaymentId {
 }
 
 /// How long to wait before a step is repeated that has been tried `attempts` times: 1 s, doubling,
-/// 5 minutes at the most.
+/// 1 minute at the most until it is 5 minutes old, and 5 minutes from then on.
+///
+/// The wallet takes no new payment that is older than 5 minutes: until then it is tried often
+/// enough to be taken soon after an outage. The first ten waits come to 5 minutes.
 #[must_use]
 pub fn backoff(attempts: i32) -> TimeDelta {
-    let doublings = u32::try_from(attempts).unwrap_or(0).min(9);
-    TimeDelta::seconds(i64::from(1_u32 << doublings).min(300))
+    let seconds = match u32::try_from(attempts).unwrap_or(0) {
+        few @ 0..10 => (1 << few).min(60),
+        _ => 300,
+    };
+    TimeDelta::seconds(seconds)
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ pub async fn save<C: ConnectionTrait>(
 
 const TAKE_DUE_SQLITE: &str = "\
 UPDATE orders SET attempts = attempts + 1, version = version + 1,
-  next_attempt_at = ?1 + 1000000 * min(300, 1 << min(attempts, 9))
+  next_attempt_at = ?1 + 1000000 * CASE WHEN attempts < 10 THEN min(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= ?1
   ORDER BY next_attempt_at LIMIT ?2)
@@ -182,7 +182,8 @@ RETURNING *";
 
 const TAKE_DUE_POSTGRES: &str = "\
 UPDATE orders SET attempts = attempts + 1, version = version + 1,
-  next_attempt_at = $1 + 1000000::bigint * least(300, 1 << least(attempts, 9))
+  next_attempt_at = $1 + 1000000::bigint
+    * CASE WHEN attempts < 10 THEN least(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= $1
   ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)

@@ -1,6 +1,7 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::domain::order::backoff;
 use crate::tests::{
     cloud::{acme, at, clouds, prepaid},
     purse::Trouble,
@@ -30,6 +31,37 @@ async fn what_a_crash_has_left_is_finished_with_the_same_ids() {
         assert_eq!(cloud.expiry("vm").await, "2026-04-10 23:59:59");
         assert_eq!((cloud.purse.cash(), cloud.purse.payments().len()), (0, 1));
         assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// O-4, O-8: the wallet takes no new payment that is older than five minutes.
+#[tokio::test]
+async fn a_payment_of_less_than_five_minutes_is_tried_every_minute_at_least() {
+    let (clouds, _folder) = clouds("advance_often").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        cloud.purse.fail([Trouble::Down; 13]);
+        cloud.order(&create_paid(1, &["vm"])).await.unwrap_err();
+        let (mut waits, mut before) = (Vec::new(), TimeDelta::seconds(1));
+        cloud.clock.advance(before);
+        for attempts in 0..12 {
+            let in_vain = Advanced { taken: 1, done: 0, more: false };
+            assert_eq!(cloud.orders.advance(10).await.unwrap(), in_vain, "{attempts}");
+            let wait = backoff(attempts);
+            cloud.clock.advance(wait - TimeDelta::microseconds(1));
+            assert_eq!(cloud.orders.advance(10).await.unwrap(), Advanced::default(), "{attempts}");
+            cloud.clock.advance(TimeDelta::microseconds(1));
+            waits.push((before, wait));
+            before += wait;
+        }
+        let five = TimeDelta::minutes(5);
+        assert!(before > five);
+        for (age, wait) in waits {
+            assert!(age >= five || wait <= TimeDelta::minutes(1), "{age} {wait}");
+        }
+        let done = Advanced { taken: 1, done: 1, more: false };
+        assert_eq!(cloud.orders.advance(10).await.unwrap(), done);
     }
 }
 

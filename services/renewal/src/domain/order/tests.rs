@@ -40,6 +40,7 @@ fn each_payment_of_each_order_has_an_id_of_its_own_that_never_changes() {
 
 #[test]
 fn steps_are_repeated_after_a_second_and_then_ever_more_seldom() {
-    let seconds = [0, 1, 2, 8, 9, 30, i32::MAX, -1].map(|attempts| backoff(attempts).num_seconds());
-    assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300, 1]);
+    let seconds =
+        [0, 1, 2, 5, 6, 9, 10, i32::MAX, -1].map(|attempts| backoff(attempts).num_seconds());
+    assert_eq!(seconds, [1, 2, 4, 32, 60, 60, 300, 300, 1]);
 }
