@@ -21,7 +21,7 @@ mod value;
 mod vouchers;
 mod wallet;
 
-use std::{fs, io, path::Path, process::ExitCode, time::Duration};
+use std::{fs, io, path::Path, process::ExitCode, sync::OnceLock, time::Duration};
 
 use chrono_tz::Tz;
 use kernel::Env;
@@ -125,9 +125,21 @@ pub async fn run(command: Command, env: &Env) -> ExitCode {
     match command.run(&client).await {
         Ok(done) => done.into(),
         Err(failure) => {
+            let repeat = client.request.get().filter(|_| failure.is_open());
             match args.output {
-                Output::Table => anstream::eprint!("{}", failure.text()),
-                Output::Json => eprintln!("{:#}", failure.json()),
+                Output::Table => {
+                    anstream::eprint!("{}", failure.text());
+                    if let Some(id) = repeat {
+                        eprintln!("It may have been done. To repeat it safely: --request-id {id}");
+                    }
+                }
+                Output::Json => {
+                    let mut told = failure.json();
+                    if let Some(id) = repeat {
+                        told["error"]["requestId"] = id.as_str().into();
+                    }
+                    eprintln!("{told:#}");
+                }
             }
             failure.exit_code().into()
         }
@@ -192,6 +204,8 @@ pub struct Client {
     env: Env,
     output: Output,
     zone: Tz,
+    /// Under which id the command moves something, if it does.
+    request: OnceLock<String>,
 }
 
 impl Client {
@@ -199,11 +213,13 @@ impl Client {
         let request = Duration::from_secs(args.timeout_seconds);
         let deadlines = Deadlines { request, ..Deadlines::default() };
         let connection = args.address.connect_within(deadlines);
-        Self { connection, env, output: args.output, zone: args.zone }
+        let request = OnceLock::new();
+        Self { connection, env, output: args.output, zone: args.zone, request }
     }
 
     fn request_id(&self, arg: RequestIdArg) -> String {
-        arg.request_id.unwrap_or_else(|| self.env.next_id().to_string())
+        let id = arg.request_id.unwrap_or_else(|| self.env.next_id().to_string());
+        self.request.get_or_init(|| id).clone()
     }
 
     /// The instant that `flag` gives as `text`.

@@ -75,9 +75,17 @@ impl Failure {
                 | Code::PermissionDenied
                 | Code::Unauthenticated
                 | Code::OutOfRange => 1,
+                // Reading it anew would help, and repeating it would not.
+                Code::Aborted if status::reason(status).as_deref() == Some("ETAG_STALE") => 1,
                 _ => 3,
             },
         }
+    }
+
+    /// Whether the call may have been done all the same, so that only a repeat under the same
+    /// request id is safe (O-3).
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Call(_)) && self.exit_code() == 3
     }
 
     /// What went wrong, for people: reason, sentence, every bad field, every further reason, and

@@ -49,7 +49,7 @@ pub fn money(text: &str) -> Result<Money, String> {
     let (left, right) = text.trim().split_once(' ').ok_or_else(wrong)?;
     let parsed = |code: &str, amount: &str| {
         let currency = code.parse::<Currency>().ok()?;
-        Some((currency, amount.trim().replace(',', "").parse::<rust_decimal::Decimal>().ok()?))
+        Some((currency, plain_decimal(amount.trim())?))
     };
     let (currency, amount) =
         parsed(left, right).or_else(|| parsed(right, left)).ok_or_else(wrong)?;
@@ -58,6 +58,15 @@ pub fn money(text: &str) -> Result<Money, String> {
     let minor_units = whole
         .ok_or_else(|| format!("must have at most {} digits after the point", currency.digits()))?;
     Ok(kernel::Money::new(minor_units, currency).into())
+}
+
+/// Digits, with at most a sign in front and one point. Commas are refused: they part thousands for
+/// some people and decimals for others, and a guess would be wrong by a factor of ten.
+fn plain_decimal(text: &str) -> Option<rust_decimal::Decimal> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let begins = digits.starts_with(|first: char| first.is_ascii_digit());
+    (plain && begins).then(|| rust_decimal::Decimal::from_str_exact(text).ok()).flatten()
 }
 
 /// A standard renewal date: `1` to `28`, or `last` for the last day of the month (U-1).

@@ -5,7 +5,10 @@ fn amounts_are_read_to_the_minor_unit_and_never_rounded() {
     for (text, minor) in [
         ("CNY 100.00", Ok(100_00)),
         ("100 CNY", Ok(100_00)),
-        ("CNY 1,000.5", Ok(1_000_50)),
+        ("CNY 1000.5", Ok(1_000_50)),
+        ("CNY 1,5", Err("must be an amount with its currency, such as \"CNY 100.00\"")),
+        ("CNY 1_0", Err("must be an amount with its currency, such as \"CNY 100.00\"")),
+        ("CNY 1e3", Err("must be an amount with its currency, such as \"CNY 100.00\"")),
         ("CNY -0.01", Ok(-1)),
         ("JPY 500", Ok(500)),
         ("CNY 0.001", Err("must have at most 2 digits after the point")),
