@@ -66,16 +66,6 @@ impl fmt::Display for Policy {
     }
 }
 
-/// How an instance is paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum BillingMode {
-    /// In advance, for a term.
-    Prepaid,
-    /// By what was used; it has no expiry.
-    Postpaid,
-}
-
 /// Something in a profile that no product or account can live by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
