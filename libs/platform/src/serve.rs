@@ -79,9 +79,12 @@ pub async fn serve(
 
     info!(address = %listener.local_addr()?, "serving");
     let closing = close(stop.clone(), drain, health, names);
+    // The builder's own setting does not reach connections that are accepted outside of it; without
+    // it an answer of several frames waits for the other side's delayed acknowledgement.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let outer = builder(timeout)
         .add_routes(public)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), closing);
+        .serve_with_incoming_shutdown(incoming, closing);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(drain + timeout).await;
@@ -99,7 +102,6 @@ pub async fn serve(
 fn builder(timeout: Duration) -> Server {
     Server::builder()
         .timeout(timeout)
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .trace_fn(request_span)
