@@ -82,9 +82,7 @@ pub async fn serve(
     // The builder's own setting does not reach connections that are accepted outside of it; without
     // it an answer of several frames waits for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let outer = builder(timeout)
-        .add_routes(public)
-        .serve_with_incoming_shutdown(incoming, closing);
+    let outer = builder(timeout).add_routes(public).serve_with_incoming_shutdown(incoming, closing);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(drain + timeout).await;
