@@ -37,7 +37,8 @@ pub struct MovedTerm {
 ///
 /// Section 5 is checked again, except that the order itself is no open order here, and terms are
 /// computed anew: the order's dates were a forecast. Its price stays, so nothing joins it: a forced
-/// child that it left out stays left out. What no longer holds is the refusal with which the order
+/// child that it left out stays left out, and a strong member that it does not have refuses it, for
+/// that one is only ever renewed together with the others (B-4). What no longer holds is the refusal with which the order
 /// becomes `EXPIRED`, the first by precedence; nothing must be charged then.
 ///
 /// Paid after the expiry, an order that was made before it runs from where `late_start` says
@@ -90,6 +91,7 @@ pub fn replan(
     let scope = items.iter().map(|item| item.instance.clone()).collect();
     let plan = unit::plan_all(&Choice::of(&selection, Some(scope), world, paid_at)?);
     let refusals = items.iter().filter_map(|item| no_longer_holds(item, &plan, world));
+    let refusals = refusals.chain(joined(items, &plan));
     if let Some(first) = refusals.min_by_key(|refusal| refusal.reason) {
         return Err(first);
     }
@@ -101,6 +103,18 @@ pub fn replan(
         after: after.term,
     });
     Ok(Replanned { moved: moved.collect(), items: now })
+}
+
+/// `GROUP_MUST_RENEW_TOGETHER`, if the groups of an order have members that must come along and are
+/// not on it (B-4).
+fn joined(items: &[Item], plan: &Plan) -> Option<Refusal> {
+    let on_order = |id: &InstanceId| items.iter().any(|item| item.instance == *id);
+    let joined = plan.items.iter().filter(|item| !on_order(&item.instance));
+    let missing: Vec<_> = joined.map(|item| &item.instance).collect();
+    let first = *missing.first()?;
+    let message = format!("{first} has joined the group since the order was made.");
+    let refusal = Refusal::new(Reason::GroupMustRenewTogether, message);
+    Some(refusal.with("instance", first).with_all("missing", missing))
 }
 
 /// Why the item of an order is not what it was, if it is not.

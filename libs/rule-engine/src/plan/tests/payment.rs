@@ -130,6 +130,31 @@ fn nothing_joins_an_order_once_it_is_made() {
     assert_eq!(replanned.items[0].last_day, date("2024-07-25"));
 }
 
+// O-8, B-4: a strong set is only ever renewed as one, so one that has grown is not renewed at all.
+#[test]
+fn a_strong_member_that_the_order_does_not_have_ends_it() {
+    for (kind, expected) in
+        [(Strong, "GROUP_MUST_RENEW_TOGETHER"), (Forced, "2024-07-20"), (Optional, "2024-07-20")]
+    {
+        let mut world = world();
+        add(&mut world, "kec", "kec", "2024-06-20");
+        add(&mut world, "ebs", "kec", "2024-06-20");
+        let selection = select(&["kec"], "1m");
+        let items = plan(&selection, &world, at(NOW)).unwrap().items;
+        hold(&mut world, "kec");
+        bind(&mut world, "ebs", kind, "kec");
+        let replanned = replan(order(7), &selection, &items, &world, at(NOW));
+        let told = match &replanned {
+            Ok(replanned) => replanned.items[0].last_day.to_string(),
+            Err(refusal) => refusal.reason.to_string(),
+        };
+        assert_eq!(told, expected, "{kind:?}");
+        if let Err(refusal) = replanned {
+            assert_eq!(refusal.metadata["missing"], "ebs");
+        }
+    }
+}
+
 // O-8, B-5: a child that the order has is part of it to the end.
 #[test]
 fn a_child_whose_window_closes_before_the_payment_ends_the_order() {

@@ -1,9 +1,12 @@
 use futures::future::join_all;
-use rule_engine::registration::{RegisteredBilling, Registration};
+use rule_engine::{
+    instance::BindingKind,
+    registration::{RegisteredBilling, Registration},
+};
 
 use super::*;
 use crate::tests::{
-    cloud::{acme, at, clouds, id, prepaid},
+    cloud::{acme, at, bound, clouds, id, prepaid},
     purse::Trouble,
     renewals::{create, create_paid, reason, wanted},
 };
@@ -88,6 +91,26 @@ async fn of_many_orders_on_one_instance_one_is_made() {
         for error in made.into_iter().filter_map(Result::err) {
             assert!(["OPEN_ORDER_EXISTS", "BUSY"].contains(&reason(&error)), "{error}");
         }
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// B-4, O-2: what is bound between the plan and the claim is not left behind.
+#[tokio::test]
+async fn an_order_that_was_planned_without_a_member_of_its_group_is_planned_anew() {
+    let (clouds, _folder) = clouds("create_joined").await;
+    for cloud in clouds {
+        let end = "2026-03-11 00:00";
+        cloud.register(vec![prepaid("kec", "kec", end)]).await;
+        let command = create(1, &["kec"]);
+        let now = cloud.orders.now();
+        let ready = cloud.orders.ready(&command, now).await.unwrap();
+        let child = bound(prepaid("ebs", "ebs", end), "kec", BindingKind::Strong);
+        assert_eq!(cloud.register(vec![child]).await, ["Created"]);
+        assert_eq!(cloud.orders.make(&command, &ready, now).await.unwrap(), None);
+
+        let order = cloud.order(&command).await.unwrap();
+        assert_eq!(order.instances().collect::<Vec<_>>(), ["kec", "ebs"]);
         assert_eq!(cloud.off().await, Vec::<String>::new());
     }
 }

@@ -1,10 +1,12 @@
 use futures::future::join_all;
+use rule_engine::{instance::BindingKind, profile::Boundary, registration::register};
 
 use super::*;
 use crate::{
     app::accounts::AccountRow,
+    store::instances::write,
     tests::{
-        cloud::{account, acme, at, clouds, prepaid},
+        cloud::{account, acme, at, bound, clouds, prepaid},
         purse::Trouble,
         renewals::{create, pay, reason},
     },
@@ -122,6 +124,31 @@ async fn an_order_that_no_longer_holds_ends_and_costs_nothing() {
         assert_eq!(ended.ended_why.unwrap().reason, "RENEWAL_WINDOW_CLOSED");
         assert_eq!(cloud.purse.asked().len(), 0);
         assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// O-8, B-4: ORDER_NOT_PAYABLE because of GROUP_MUST_RENEW_TOGETHER
+#[tokio::test]
+async fn a_group_is_not_paid_for_without_a_strong_member() {
+    let (clouds, _folder) = clouds("pay_joined").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        let end = "2026-03-11 00:00";
+        cloud.register(vec![prepaid("kec", "kec", end)]).await;
+        let order = cloud.order(&create(1, &["kec"])).await.unwrap();
+        // Registration refuses this while the order is open.
+        let row = bound(prepaid("ebs", "ebs", end), "kec", BindingKind::Strong);
+        let ebs = register(row, Boundary::EndOfDay, chrono_tz::Asia::Shanghai).unwrap().instance;
+        let transaction = cloud.store.begin().await.unwrap();
+        write::insert(&transaction, &[&ebs], cloud.orders.now()).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        let error = cloud.orders.pay(&pay(2, &order)).await.unwrap_err();
+        assert_eq!(reason(&error), "ORDER_NOT_PAYABLE");
+        let ended = cloud.reread(&order).await;
+        assert_eq!(ended.state, State::Expired);
+        assert_eq!(ended.ended_why.unwrap().reason, "GROUP_MUST_RENEW_TOGETHER");
+        assert_eq!(cloud.purse.asked().len(), 0);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kernel::ids::{AccountId, InstanceId, OrderId};
 use rule_engine::{
-    instance::Instance,
+    instance::{BindingKind, Instance},
     profile::Boundary,
     reason::{Reason, Refusal},
     registration::{Registration, Repeated, group_mismatches, held_groups, register, repeat},
@@ -34,11 +34,12 @@ pub struct Page {
     pub results: Vec<Result<Outcome, RowRefusal>>,
     /// New instances.
     pub created: Vec<Instance>,
-    /// Changed instances, at the versions that they were loaded at.
+    /// Changed instances, and those to whose groups somebody was bound or is bound no longer, at
+    /// the versions that they were loaded at.
     pub updated: Vec<Loaded>,
     /// Unpaid orders that stand in the way and are to be cancelled first; then nothing else counts.
     pub cancels: BTreeSet<OrderId>,
-    /// Instances of which only the console's version changes.
+    /// Instances of which nothing changes but their version, or the console's.
     silent: BTreeSet<InstanceId>,
 }
 
@@ -95,7 +96,31 @@ impl Page {
             };
             page.results.push(result);
         }
+        page.touch_parents(before);
         page
+    }
+
+    /// Makes a new version of whatever somebody is newly bound to, or bound to no longer, and of
+    /// what that one is bound to: who has planned a renewal of the group without knowing must not
+    /// be able to claim it (B-4, O-2). `OPTIONAL` bindings do not count: nobody comes along by them.
+    fn touch_parents(&mut self, before: &BTreeMap<&InstanceId, &Loaded>) {
+        let updated = self.updated.iter().map(|one| {
+            let known = before.get(&one.instance.id);
+            (firm_parent(&one.instance), known.and_then(|known| firm_parent(&known.instance)))
+        });
+        let created = self.created.iter().map(|one| (firm_parent(one), None));
+        let changed = updated.chain(created).filter(|(now, then)| now != then);
+        let mut open: Vec<_> =
+            changed.flat_map(|(now, then)| [now, then]).flatten().map(|(id, _)| id).collect();
+        let mut seen: BTreeSet<_> = self.updated.iter().map(|one| &one.instance.id).collect();
+        let mut touched = Vec::new();
+        while let Some(id) = open.pop() {
+            let Some(&known) = before.get(id).filter(|_| seen.insert(id)) else { continue };
+            open.extend(firm_parent(&known.instance).map(|(parent, _)| parent));
+            touched.push(known.clone());
+        }
+        self.silent.extend(touched.iter().map(|one| one.instance.id.clone()));
+        self.updated.extend(touched);
     }
 
     fn update(&mut self, instance: Instance, before: Option<&Loaded>) -> Outcome {
@@ -116,6 +141,12 @@ impl Page {
     pub fn tells(&self, updated: &Loaded) -> bool {
         !self.silent.contains(&updated.instance.id)
     }
+}
+
+/// What the instance comes along with, and how.
+fn firm_parent(instance: &Instance) -> Option<(&InstanceId, BindingKind)> {
+    let binding = instance.binding.as_ref()?;
+    (binding.kind != BindingKind::Optional).then_some((&binding.parent, binding.kind))
 }
 
 /// `DUPLICATE_INSTANCE`: which of the rows would hold?

@@ -254,3 +254,44 @@ async fn nothing_joins_a_group_that_stands_on_an_open_order() {
         assert_eq!(cloud.register(vec![new]).await, ["Created"]);
     }
 }
+
+/// B-4, O-2: who has planned a renewal without knowing of a binding cannot claim what it planned.
+#[tokio::test]
+async fn a_binding_makes_a_new_version_of_whatever_it_binds_to() {
+    let (clouds, _folder) = clouds("versions").await;
+    for cloud in clouds {
+        let end = "2026-03-11 00:00";
+        cloud.register(["p", "q"].map(|name| prepaid(name, "kec", end)).into()).await;
+        let (strong, forced) = (BindingKind::Strong, BindingKind::Forced);
+        let child = |number| Registration { source_version: number, ..prepaid("c", "ebs", end) };
+        let versions = async || {
+            let (account, ids) = (acme(), ["p", "q"].map(id));
+            let reader = cloud.store.reader();
+            let loaded = instances::load(reader, &account, &ids, Reach::Groups, Lock::None);
+            let loaded = loaded.await.unwrap();
+            let of = |id| loaded.iter().find(|one| one.instance.id == id).unwrap().version;
+            ids.map(of)
+        };
+        for (row, expected) in [
+            (bound(child(1), "p", strong), [2, 1]),
+            (Registration { name: "named".to_owned(), ..bound(child(2), "p", strong) }, [2, 1]),
+            (bound(child(3), "q", strong), [3, 2]),
+            (bound(child(4), "q", forced), [3, 3]),
+            // What stands between counts as well: it may be no item of what is planned.
+            (bound(prepaid("below", "ebs", end), "c", strong), [3, 4]),
+            (child(5), [3, 5]),
+            (bound(child(6), "p", BindingKind::Optional), [3, 5]),
+        ] {
+            let told = format!("{:?}", row.binding);
+            assert!(["Created", "Updated"].contains(&cloud.register(vec![row]).await[0].as_str()));
+            assert_eq!(versions().await, expected, "{told}");
+        }
+        // A parent that changes in the same call has one new version, and it alone is told of.
+        let before = cloud.events().await;
+        let renamed = Registration { source_version: 2, ..prepaid("q", "kec", end) };
+        let renamed = Registration { name: "renamed".to_owned(), ..renamed };
+        cloud.register(vec![bound(child(7), "q", strong), renamed]).await;
+        assert_eq!(versions().await, [3, 6]);
+        assert_eq!(cloud.events().await[before.len()..], ["instance.updated"; 2]);
+    }
+}
