@@ -5,6 +5,7 @@
 //! to write fails halfway. PostgreSQL has one pool, READ COMMITTED, and explicit row locks.
 
 mod migrate;
+mod reading;
 mod retry;
 mod usage;
 
@@ -13,7 +14,10 @@ use std::{str::FromStr, time::Duration};
 use sea_orm::{
     ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
 pub use self::{
@@ -252,8 +256,12 @@ fn postgres(url: &DatabaseUrl) -> ConnectOptions {
     options
         .statement_timeout(STATEMENT_TIMEOUT)
         .set_application_name("perennial")
-        .map_sqlx_postgres_opts(|options| options.options([("lock_timeout", LOCK_TIMEOUT)]));
+        .map_sqlx_postgres_opts(limited);
     options
+}
+
+fn limited(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("lock_timeout", LOCK_TIMEOUT)])
 }
 
 fn pool_of(url: &DatabaseUrl, size: u32) -> ConnectOptions {

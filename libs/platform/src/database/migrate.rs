@@ -8,6 +8,9 @@ use super::{Backend, Database, retry};
 /// Why a service cannot use its database's schema.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
+    /// There is no such database.
+    #[error("there is no database at {0}")]
+    Missing(String),
     /// It is older than the program.
     #[error("the schema lacks {0}: run `perennial migrate` first")]
     Behind(String),
@@ -44,7 +47,8 @@ impl Database {
     }
 }
 
-async fn check<M: MigratorTrait>(database: &Database) -> Result<(), SchemaError> {
+/// Refuses a schema that is behind.
+pub(super) async fn check<M: MigratorTrait>(database: &Database) -> Result<(), SchemaError> {
     let pending = M::get_pending_migrations_read_only(database.reader()).await?;
     match pending.first() {
         None => Ok(()),

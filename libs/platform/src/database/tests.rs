@@ -6,6 +6,7 @@ use sea_orm_migration::{
 };
 
 mod postgres;
+mod reading;
 
 use super::*;
 

@@ -4,15 +4,48 @@ use sea_orm::ConnectionTrait as _;
 
 use super::{Migrator, *};
 
-/// An empty database on the server of this test run; none where the tests run without one.
+/// The server of this test run; none where the tests run without one.
 #[expect(clippy::disallowed_methods, reason = "the test runner's setup script names its server")]
-async fn database(name: &str) -> Option<Database> {
-    let server = std::env::var("PERENNIAL_TEST_POSTGRES").ok()?;
+fn server() -> Option<String> {
+    std::env::var("PERENNIAL_TEST_POSTGRES").ok()
+}
+
+/// An empty database on the server of this test run, at the URL.
+async fn empty(name: &str) -> Option<DatabaseUrl> {
+    let server = server()?;
     let admin = Database::connect(&server.parse().unwrap(), Durability::Full).await.unwrap();
     let name = format!("platform_{name}_{}", std::process::id());
     admin.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
-    Some(Database::connect(&url.parse().unwrap(), Durability::Full).await.unwrap())
+    Some(beside(&server, &name))
+}
+
+/// The URL of the database `name` on `server`.
+fn beside(server: &str, name: &str) -> DatabaseUrl {
+    format!("{}/{name}", server.rsplit_once('/').unwrap().0).parse().unwrap()
+}
+
+async fn database(name: &str) -> Option<Database> {
+    let url = empty(name).await?;
+    Some(Database::connect(&url, Durability::Full).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_database_is_only_read_if_it_is_there_and_as_new_as_the_program() {
+    let Some(server) = server() else { return };
+    let missing = beside(&server, "platform_no_such");
+    let refused = Database::open_to_read::<Migrator>(&missing).await.unwrap_err();
+    assert!(matches!(&refused, SchemaError::Missing(_)), "{refused:?}");
+
+    let url = empty("reading").await.unwrap();
+    let refused = Database::open_to_read::<Migrator>(&url).await.unwrap_err();
+    assert!(matches!(&refused, SchemaError::Behind(_)), "{refused:?}");
+
+    let database = Database::connect(&url, Durability::Full).await.unwrap();
+    database.migrate::<Migrator>().await.unwrap();
+    let reading = Database::open_to_read::<Migrator>(&url).await.unwrap();
+    reading.reader().execute_unprepared("SELECT * FROM t").await.unwrap();
+    let refused = reading.writer().execute_unprepared("INSERT INTO t VALUES (1)").await;
+    assert!(refused.unwrap_err().to_string().contains("read-only"));
 }
 
 #[tokio::test]
