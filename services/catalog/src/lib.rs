@@ -73,9 +73,11 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
     database.migrate::<Migrator>().await.context("could not migrate the catalog database")
 }
 
-/// Says what is off in the catalog database: a stored catalog that can no longer be read.
+/// Says what is off in the catalog database: a stored catalog that can no longer be read. Only
+/// reads, and refuses a database that is not there or whose schema is older.
 pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
-    let store = Store::new(connect(args).await?);
+    let database = Database::open_to_read::<Migrator>(&args.catalog_database_url).await;
+    let store = Store::new(database.context("cannot audit the catalog")?);
     match Catalogs::load(store, env.clone()).await {
         Ok(_) => Ok(Vec::new()),
         Err(error @ store::StoreError::Unreadable(_)) => Ok(vec![format!("catalog: {error}")]),

@@ -87,9 +87,11 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What must always hold of terms, claims and orders and does not, one sentence each, also against
-/// the payments that the wallet at the other address has. Only reads.
+/// the payments that the wallet at the other address has. Only reads, and refuses a database that
+/// is not there or whose schema is older.
 pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
-    let store = Store::new(connect(args).await?);
+    let database = Database::open_to_read::<Migrator>(&args.renewal_database_url).await;
+    let store = Store::new(database.context("cannot audit the renewal service")?);
     let wallet = RemoteWallet::new(args.wallet_address.connect());
     let findings = audit::findings(&store, &wallet, env.now()).await;
     let findings = findings.context("could not audit the renewal database")?;

@@ -54,6 +54,19 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     Ok(())
 }
 
+/// Adds the same services to `routes` for an audit: they answer from the rows as they are, and what
+/// would write fails. A database that is not there, or whose schema is older, is refused.
+pub async fn mount_to_read(
+    args: &Args,
+    env: Env,
+    routes: &mut RoutesBuilder,
+) -> anyhow::Result<()> {
+    let database = Database::open_to_read::<Migrator>(&args.wallet_database_url).await;
+    let database = database.context("cannot audit the wallet")?;
+    WalletGrpc::new(Wallets::start(Store::new(database), env)).add_to(routes);
+    Ok(())
+}
+
 /// Brings the schema up to date.
 pub async fn migrate(args: &Args) -> anyhow::Result<()> {
     let database = connect(args).await?;
@@ -62,10 +75,11 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
 
 /// What must always hold of the wallet and does not, one sentence each: balances against their
 /// entries, vouchers against what was issued, payments against their parts (W-2, V-4, V-5). Only
-/// reads. Every service's audit is given the environment; nothing here depends on the time.
+/// reads, and refuses a database that is not there or whose schema is older. Every service's audit
+/// is given the environment; nothing here depends on the time.
 pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
-    let database = connect(args).await?;
-    let findings = Store::new(database).audit().await;
+    let database = Database::open_to_read::<Migrator>(&args.wallet_database_url).await;
+    let findings = Store::new(database.context("cannot audit the wallet")?).audit().await;
     let findings = findings.context("could not audit the wallet database")?;
     Ok(findings.iter().map(ToString::to_string).collect())
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::RangeInclusive};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Money;
+use platform::audit::Finding;
 use proto::wallet::v1::{Payment, payment};
 
 use super::{RemoteError, failure::OrderError};
@@ -11,8 +12,7 @@ use crate::{
     domain::order::{State, payment_id},
     remote::RemoteWallet,
     store::{
-        Store,
-        audit::{self, Finding},
+        Store, audit,
         orders::{self, Order},
     },
 };

@@ -1,42 +1,12 @@
 //! What must always hold of the rows, asked of the rows. Only reads.
 
-use std::fmt;
+use platform::audit::{Check, Finding, findings};
+use sea_orm::DatabaseTransaction;
 
-use platform::database::Backend;
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, FromQueryResult, Statement};
+use super::StoreError;
 
-use super::{StoreError, backend_of};
-
-/// Something that must always hold, and does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What should hold.
-    pub invariant: &'static str,
-    /// What it does not hold of.
-    pub subject: String,
-    /// What was found instead.
-    pub found: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.subject, self.invariant, self.found)
-    }
-}
-
-/// A row that a check finds: none if all is well.
-#[derive(Debug, FromQueryResult)]
-struct Off {
-    subject: String,
-    found: String,
-}
-
-/// The findings of one check at the most: who has more has seen enough.
-const MOST: usize = 100;
-
-/// Each check is a query for what is off, the same on both databases. `{id:column}` stands for the
-/// text of a UUID, `{each:column}` for the elements of a JSON array, which are `item.value`.
-const CHECKS: &[(&str, &str)] = &[
+/// Each check is a query for what is off.
+const CHECKS: &[Check] = &[
     (
         "who is claimed stands on an open order (O-2)",
         "SELECT i.account_id || '/' || i.id AS subject,
@@ -135,36 +105,7 @@ const CHECKS: &[(&str, &str)] = &[
 /// Everything that is off in the rows. Whole tables are read: statements may take as long as they
 /// need in `transaction` from then on.
 pub async fn audit(transaction: &DatabaseTransaction) -> Result<Vec<Finding>, StoreError> {
-    let backend = backend_of(transaction);
-    if backend == Backend::Postgres {
-        transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-    }
-    let mut findings = Vec::new();
-    for (invariant, text) in CHECKS {
-        let text = put(text, "{id:", backend.pick("lower(hex({}))", "CAST({} AS text)"));
-        let each = "jsonb_array_elements_text(CAST({} AS jsonb)) AS item(value)";
-        let text = put(&text, "{each:", backend.pick("json_each({}) AS item", each));
-        let statement = Statement::from_string(backend.dialect(), format!("{text} LIMIT {MOST}"));
-        let off = Off::find_by_statement(statement).all(transaction).await?;
-        findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
-            invariant,
-            subject,
-            found,
-        }));
-    }
-    Ok(findings)
-}
-
-/// `text` with each `{name:column}` as `meaning` says of `{}`, where `open` is `{name:`.
-fn put(text: &str, open: &str, meaning: &str) -> String {
-    let mut parts = text.split(open);
-    let mut all = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (column, rest) = part.split_once('}').unwrap_or((part, ""));
-        all.push_str(&meaning.replace("{}", column));
-        all.push_str(rest);
-    }
-    all
+    Ok(findings(transaction, CHECKS).await?)
 }
 
 #[cfg(test)]

@@ -2,42 +2,12 @@
 
 mod parts;
 
-use std::fmt;
-
-use platform::database::Backend;
-use sea_orm::{ConnectionTrait as _, DbErr, FromQueryResult, Statement};
+use platform::audit::{self, Check, Finding};
 
 use super::{Store, StoreError};
 
-/// Something that must always hold, and does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What should hold, such as "cash is the sum of its entries (W-2)".
-    pub invariant: &'static str,
-    /// The account, and the voucher, entry or payment, that it does not hold of.
-    pub subject: String,
-    /// What was found instead.
-    pub found: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.subject, self.invariant, self.found)
-    }
-}
-
-/// A row that a check finds: none if all is well.
-#[derive(Debug, FromQueryResult)]
-struct Off {
-    subject: String,
-    found: String,
-}
-
-/// The findings of one check at the most: who has more has seen enough.
-const MOST: usize = 100;
-
-/// Each check is a query for what is off. `{name}` stands for the text of the id in that column.
-const CHECKS: &[(&str, &str)] = &[
+/// Each check is a query for what is off.
+const CHECKS: &[Check] = &[
     (
         "cash is the sum of its entries (W-2)",
         "SELECT w.account AS subject,
@@ -65,7 +35,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "what a voucher was issued with remains, was captured or was forfeited (V-5)",
-        "SELECT v.account || ' voucher ' || {v.id} AS subject,
+        "SELECT v.account || ' voucher ' || {id:v.id} AS subject,
              v.face || ' issued, ' || v.remaining || ' remains, ' || v.captured || ' captured, '
                  || v.forfeited || ' forfeited' AS found
          FROM vouchers v
@@ -74,7 +44,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "what remains of a voucher is the sum of its entries (W-2)",
-        "SELECT v.account || ' voucher ' || {v.id} AS subject,
+        "SELECT v.account || ' voucher ' || {id:v.id} AS subject,
              v.remaining || ' remains, entries ' || CAST(COALESCE(e.rest, 0) AS bigint) AS found
          FROM vouchers v LEFT JOIN (
              SELECT account, name, SUM(gained) AS rest, SUM(captured) AS captured,
@@ -88,7 +58,7 @@ const CHECKS: &[(&str, &str)] = &[
                      CASE WHEN credit LIKE 'forfeited:%' THEN amount ELSE 0 END AS forfeited
                  FROM entries WHERE debit LIKE 'voucher:%'
              ) moved GROUP BY account, name
-         ) e ON e.account = v.account AND e.name = 'voucher:' || {v.id}
+         ) e ON e.account = v.account AND e.name = 'voucher:' || {id:v.id}
          WHERE v.remaining <> COALESCE(e.rest, 0) OR v.captured <> COALESCE(e.captured, 0)
              OR v.forfeited <> COALESCE(e.forfeited, 0)",
     ),
@@ -103,7 +73,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "the entries of a payment are what was taken (W-2)",
-        "SELECT p.account || ' payment ' || {p.payment_id} AS subject,
+        "SELECT p.account || ' payment ' || {id:p.payment_id} AS subject,
              p.state || ', entries ' || CAST(COALESCE(e.total, 0) AS bigint) AS found
          FROM payments p LEFT JOIN (
              SELECT account, payment_id, SUM(amount) AS total FROM entries
@@ -125,43 +95,10 @@ const CHECKS: &[(&str, &str)] = &[
 impl Store {
     /// Everything that is off, at one moment; 100 findings of each kind at the most.
     pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
-        let backend = self.database.backend();
         let transaction = self.database.begin_snapshot().await?;
-        if backend == Backend::Postgres {
-            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
-        }
-        let mut findings = Vec::new();
-        for &(invariant, query) in CHECKS {
-            let query = format!("{} LIMIT {MOST}", in_words_of(backend, query));
-            let query = Statement::from_string(backend.dialect(), query);
-            let rows = transaction.query_all_raw(query).await?;
-            let off = rows.iter().map(|row| Off::from_query_result(row, ""));
-            let off: Vec<_> = off.collect::<Result<_, DbErr>>()?;
-            findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
-                invariant,
-                subject,
-                found,
-            }));
-        }
-        findings.extend(parts::check(&transaction, backend).await?);
+        let mut findings = audit::findings(&transaction, CHECKS).await?;
+        findings.extend(parts::check(&transaction, self.database.backend()).await?);
         transaction.commit().await?;
         Ok(findings)
     }
-}
-
-/// `query` with the text of each id, which SQLite keeps as 16 bytes, in the words of `backend`.
-fn in_words_of(backend: Backend, query: &str) -> String {
-    let text_of = |column: &str| match backend {
-        Backend::Postgres => format!("CAST({column} AS text)"),
-        Backend::Sqlite => {
-            let part = |from, len| format!("substr(lower(hex({column})), {from}, {len})");
-            let parts = [part(1, 8), part(9, 4), part(13, 4), part(17, 4), part(21, 12)];
-            format!("({})", parts.join(" || '-' || "))
-        }
-    };
-    let piece = |piece: &str| match piece.split_once('}') {
-        Some((column, rest)) => text_of(column) + rest,
-        None => piece.to_owned(),
-    };
-    query.split('{').map(piece).collect()
 }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use platform::database::Backend;
+use platform::{
+    audit::{Finding, MOST},
+    database::Backend,
+};
 use rule_engine::voucher::ItemParts;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, prelude::Uuid,
 };
 
-use super::{Finding, MOST};
 use crate::{
     domain::LedgerAccount,
     store::{
