@@ -22,7 +22,7 @@ pub use self::{
         Boundary, EndShown, LateStart, MoneyPolicy, OddDays, ProductProfile, Rounding,
         StrongInBatch,
     },
-    schedule::{AutoSchedule, DayRange, LAST_OVERRIDE_DAY, Reminders, StopsWhen},
+    schedule::{AutoSchedule, DayRange, LAST_OVERRIDE_DAY, Reminders, StopsWhen, check_auto_days},
     unify::{AllowedDays, SmallestExtension, Unify, UnifyOffer},
 };
 

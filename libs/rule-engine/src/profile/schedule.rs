@@ -1,5 +1,7 @@
 //! When a product renews by itself, and when it reminds.
 
+use std::fmt;
+
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,38 @@ impl DayRange {
     pub const fn contains(self, day: u32) -> bool {
         self.least <= day && day <= self.most
     }
+}
+
+impl fmt::Display for DayRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.least, self.most)
+    }
+}
+
+/// Whether an account may make its first automatic attempts `days` days before expiry, where its
+/// products offer `offered`; the mistake names what it may choose (A-1). It needs to be offered by
+/// one of them: the others go by their own schedules.
+///
+/// ```
+/// use rule_engine::profile::{DayRange, check_auto_days};
+/// let offered = [DayRange { least: 0, most: 7 }];
+/// assert_eq!(check_auto_days(7, &offered), Ok(()));
+/// assert!(check_auto_days(8, &offered).unwrap_err().problem.ends_with("must be 0 to 7"));
+/// assert!(check_auto_days(0, &[]).is_err());
+/// ```
+pub fn check_auto_days(days: u32, offered: &[DayRange]) -> Result<(), ProfileMistake> {
+    if offered.iter().any(|range| range.contains(days)) {
+        return Ok(());
+    }
+    let mut ranges: Vec<_> = offered.iter().map(ToString::to_string).collect();
+    ranges.sort();
+    ranges.dedup();
+    let problem = if ranges.is_empty() {
+        "cannot be chosen: none of its products lets an account do so".to_owned()
+    } else {
+        format!("is {days}, and must be {}", ranges.join(" or "))
+    };
+    Err(ProfileMistake::new("auto_days_before", problem))
 }
 
 /// When a product's users are reminded, in days of the account's zone (R-1).

@@ -191,3 +191,20 @@ fn a_standard_day_is_a_number_or_the_last_of_the_month() {
     );
     assert_eq!(bad.unwrap().validate().len(), 2);
 }
+
+// "An account may override n where the product allows it (HW 0–7)."
+#[test]
+fn an_account_chooses_among_the_days_that_its_products_offer() {
+    let range = |least, most| DayRange { least, most };
+    let problem = |days, offered: &[DayRange]| {
+        check_auto_days(days, offered).map_err(|mistake| mistake.problem)
+    };
+    let offered = [range(0, 1), range(5, 7), range(0, 1)];
+    for (days, may) in [(0, true), (1, true), (2, false), (4, false), (5, true), (8, false)] {
+        assert_eq!(problem(days, &offered).is_ok(), may, "{days}");
+    }
+    let refused = problem(2, &offered).unwrap_err();
+    assert_eq!(refused, "is 2, and must be 0 to 1 or 5 to 7");
+    let nowhere = "cannot be chosen: none of its products lets an account do so";
+    assert_eq!(problem(7, &[]).unwrap_err(), nowhere);
+}

@@ -166,7 +166,8 @@ fn reminders(reminders: &Reminders) -> pb::ReminderRules {
 fn money_policy(policy: &MoneyPolicy) -> pb::MoneyPolicy {
     use pb::money_policy as wire;
     pb::MoneyPolicy {
-        name: format!("{}.v{}", policy.name, policy.version),
+        name: policy.name.clone(),
+        version: small(policy.version),
         rounding: match policy.rounding {
             Rounding::HalfUp => wire::Rounding::HalfUp,
             Rounding::Truncate => wire::Rounding::Truncate,

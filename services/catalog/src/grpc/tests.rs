@@ -406,7 +406,7 @@ async fn products_are_listed_by_page() {
     assert_eq!(fields(&status), ["page.page_size", "page.skip"]);
 }
 
-// T-1, P-3, A-1, R-1, U-1: what a product's rules look like on the wire.
+// T-1, P-3, A-1, R-1, U-1, M-9: what a product's rules look like on the wire.
 #[tokio::test]
 async fn a_product_shows_its_rules() {
     let (_world, catalog) = vendors().await;
@@ -428,7 +428,8 @@ async fn a_product_shows_its_rules() {
     assert_eq!((schedule.days_before, &*schedule.time), (7, "03:00"));
     assert_eq!((schedule.account_days_min, schedule.account_days_max), (Some(0), Some(7)));
     assert_eq!(profile.reminders.unwrap().days_before_release, [6, 2, 0]);
-    assert_eq!(profile.money_policy.unwrap().name, "hw.v1");
+    let policy = profile.money_policy.unwrap();
+    assert_eq!((&*policy.name, policy.version), ("hw", 1));
 
     let kad = catalog.get_product(of("ks-kad")).await.unwrap().into_inner().product.unwrap();
     assert!(!kad.profile.unwrap().not_renewable_why.is_empty());

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use kernel::{Currency, Env, ids::AccountId};
 use platform::database::retry;
 use rule_engine::{
-    profile::{AccountSettings, StandardDay, StandardDayMeaning},
+    profile::{AccountSettings, StandardDay, StandardDayMeaning, check_auto_days},
     registration::check_zone,
 };
 
@@ -118,7 +118,8 @@ impl Accounts {
     }
 
     /// Changes what the customer has chosen, if the account is still the one that `etag` is of (any,
-    /// if it is empty). No existing expiry moves (U-1).
+    /// if it is empty). No existing expiry moves (U-1). The day of the first automatic attempt must
+    /// be one that a product of the account's catalog offers.
     pub async fn update_settings(
         &self,
         id: &AccountId,
@@ -126,15 +127,22 @@ impl Accounts {
         etag: &str,
     ) -> Result<KnownAccount, CallError> {
         let now = self.env.now();
+        let catalogue = match change.auto_days_before {
+            Some(Some(days)) => Some((days, self.rules.current().await?)),
+            _ => None,
+        };
         let transaction = self.store.begin().await?;
         let account = accounts::get_locked(&transaction, id).await?;
         let account = account.ok_or_else(|| CallError::AccountNotFound(id.clone()))?;
         if !etag.is_empty() && etag != account.etag() {
             return Err(CallError::EtagStale(id.clone()));
         }
+        if let Some((days, catalogue)) = catalogue {
+            check_auto_days(days, &catalogue.auto_overrides(&account.profile))?;
+        }
         let settings = change.applied_to(&account.settings);
         if let Some(mistake) = settings.validate().into_iter().next() {
-            return Err(CallError::Settings { field: mistake.field, problem: mistake.problem });
+            return Err(mistake.into());
         }
         if settings == account.settings {
             return Ok(account);

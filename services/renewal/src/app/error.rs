@@ -8,7 +8,10 @@ use platform::{
     database::MaybeTransient,
     status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Violation, status_of},
 };
-use rule_engine::reason::{Reason, Refusal};
+use rule_engine::{
+    profile::ProfileMistake,
+    reason::{Reason, Refusal},
+};
 use tonic::{Code, Status};
 
 use super::RemoteError;
@@ -64,6 +67,12 @@ impl MaybeTransient for CallError {
 impl From<sea_orm::DbErr> for CallError {
     fn from(error: sea_orm::DbErr) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<ProfileMistake> for CallError {
+    fn from(ProfileMistake { field, problem }: ProfileMistake) -> Self {
+        Self::Settings { field, problem }
     }
 }
 

@@ -12,7 +12,7 @@ use kernel::ids::ProductId;
 use proto::catalog::v1 as catalog;
 use rule_engine::{
     lifecycle::in_force,
-    profile::{AccountProfile, ProductProfile},
+    profile::{AccountProfile, DayRange, ProductProfile},
 };
 
 use super::{Pricing, RemoteError};
@@ -20,6 +20,8 @@ use super::{Pricing, RemoteError};
 /// A kind of instance, as the catalog describes it.
 #[derive(Debug, Clone)]
 pub struct Product {
+    /// The catalog that describes it.
+    pub catalog: String,
     /// The product line that it is shown under.
     pub line: String,
     /// The rules in force now.
@@ -128,6 +130,15 @@ impl Catalogue {
     /// Every product, by id.
     pub fn products(&self) -> impl Iterator<Item = (&ProductId, &Product)> {
         self.products.iter()
+    }
+
+    /// Which days before expiry the products of `catalog` let an account choose for its first
+    /// automatic attempts.
+    #[must_use]
+    pub fn auto_overrides(&self, catalog: &str) -> Vec<DayRange> {
+        let products = self.products.values().filter(|product| product.catalog == catalog);
+        let schedules = products.filter_map(|product| product.profile.auto_schedule.as_ref());
+        schedules.filter_map(|schedule| schedule.account_override).collect()
     }
 
     /// The profile of the accounts that live under this name.

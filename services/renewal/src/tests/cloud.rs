@@ -15,6 +15,7 @@ use kernel::{
 use proto::{
     catalog::v1::{
         self as catalog, QuoteRenewalsRequest, QuoteRenewalsResponse,
+        auto_schedule::Stop,
         renewal_profile::{Boundary, EndShown, LateStart, StrongInBatch},
     },
     convert::timestamp,
@@ -189,7 +190,17 @@ fn catalogue_of(version_number: i64) -> Catalogue {
     use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
     let converting = catalog::RenewalProfile { converts_postpaid: true, ..vm.clone() };
-    let pool = profile(&[Manual, Auto, PostpaidAfterExpiry, NotRenew], 15, 15);
+    let pool = catalog::RenewalProfile {
+        auto_schedule: Some(catalog::AutoSchedule {
+            days_before: 7,
+            time: "03:00".to_owned(),
+            stop: Stop::UntilExpiry.into(),
+            account_days_min: Some(0),
+            account_days_max: Some(7),
+            last_day_retry: true,
+        }),
+        ..profile(&[Manual, Auto, PostpaidAfterExpiry, NotRenew], 15, 15)
+    };
     let refused = StrongInBatch::Refused.into();
     let kec =
         catalog::RenewalProfile { strong_in_batch: refused, ..profile(&[Manual, Auto], 0, 7) };
@@ -261,7 +272,8 @@ fn profile(policies: &[RenewalPolicy], grace: i32, retention: i32) -> catalog::R
         retention_days: retention,
         strong_in_batch: StrongInBatch::Allowed.into(),
         money_policy: Some(catalog::MoneyPolicy {
-            name: "cloud.v1".to_owned(),
+            name: "cloud".to_owned(),
+            version: 1,
             rounding: catalog::money_policy::Rounding::HalfUp.into(),
             odd_days: catalog::money_policy::OddDays::BeyondTerm.into(),
             divisor: 30,

@@ -79,3 +79,22 @@ async fn settings_are_changed_only_by_who_has_seen_the_latest() {
         assert_eq!(update(&none, "v3").await.unwrap().settings.standard_day, None);
     }
 }
+
+/// an account overrides the day of the first attempt where a product lets it (0 to 7 here).
+#[tokio::test]
+async fn the_first_automatic_attempt_is_on_a_day_that_a_product_offers() {
+    let (clouds, _folder) = clouds("auto_days").await;
+    for cloud in clouds {
+        let update = async |days| {
+            let change =
+                SettingsChange { auto_days_before: Some(days), ..SettingsChange::default() };
+            let account = cloud.accounts.update_settings(&acme(), change, "").await;
+            account.map(|account| account.settings.auto_days_before)
+        };
+        assert_eq!(update(Some(0)).await.unwrap(), Some(0));
+        assert_eq!(update(Some(7)).await.unwrap(), Some(7));
+        let refused = update(Some(8)).await.unwrap_err();
+        assert_eq!(refused.to_string(), "auto_days_before is 8, and must be 0 to 7");
+        assert_eq!(update(None).await.unwrap(), None);
+    }
+}

@@ -42,7 +42,8 @@ pub fn product(product: pb::Product) -> Result<(ProductId, Product), Unreadable>
     let profile = Arc::new(profile(required(product.profile)?)?);
     let priced = product.components.into_iter().flat_map(|one| [one.sku_from, one.quantity_from]);
     let priced = priced.filter(|setting| !setting.is_empty()).collect();
-    Ok((id, Product { line: product.line, profile, versions, priced }))
+    let pb::Product { catalog, line, .. } = product;
+    Ok((id, Product { catalog, line, profile, versions, priced }))
 }
 
 fn profile(profile: pb::RenewalProfile) -> Result<ProductProfile, Unreadable> {
@@ -173,9 +174,8 @@ fn reminders_of(rules: pb::ReminderRules) -> Result<Reminders, Unreadable> {
 fn money_policy_of(policy: pb::MoneyPolicy) -> Result<MoneyPolicy, Unreadable> {
     use pb::money_policy::{OddDays as Odd, Rounding as Round};
     Ok(MoneyPolicy {
-        // Name and version in one: only the catalog prices.
         name: policy.name,
-        version: 1,
+        version: count(policy.version)?,
         rounding: match known(policy.rounding)? {
             Round::Truncate => Rounding::Truncate,
             Round::HalfUp | Round::Unspecified => Rounding::HalfUp,
