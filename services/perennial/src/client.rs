@@ -30,61 +30,52 @@ use prost::{Message, Name};
 
 pub use self::failure::EXIT_CODES;
 use self::failure::{Done, Failure};
+use crate::output;
 
 /// The client's commands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Products, their rules and prices: apply a catalog, look at it.
-    Catalog(Group<catalog::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Catalog(catalog::Command),
     /// Accounts: the customers of the cloud, and what they have chosen.
-    Accounts(Group<accounts::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Accounts(accounts::Command),
     /// Instances: register, find, check, set what happens at expiry.
-    Instances(Group<instances::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Instances(instances::Command),
     /// Say what a renewal would give and cost, and hold its price.
     #[command(after_help = renewals::QUOTE_EXAMPLES)]
-    Quote(Leaf<renewals::QuoteArgs>),
+    Quote(renewals::QuoteArgs),
     /// Renew instances: order and pay.
     #[command(after_help = renewals::RENEW_EXAMPLES)]
-    Renew(Leaf<renewals::RenewArgs>),
+    Renew(Box<renewals::RenewArgs>),
     /// Orders: list, look at, pay, cancel.
-    Orders(Group<orders::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Orders(orders::Command),
     /// Wallets: cash, deposits and the ledger.
-    Wallet(Group<wallet::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Wallet(wallet::Command),
     /// Vouchers: issue, list, and see what they would pay.
-    Vouchers(Group<vouchers::Command>),
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Vouchers(vouchers::Command),
     /// What happened, in order.
     #[command(after_help = operations::EVENTS_EXAMPLES)]
-    Events(Leaf<operations::EventsArgs>),
+    Events(operations::EventsArgs),
     /// When the suite sweeps, and how the last run went.
     #[command(after_help = operations::SCHEDULES_EXAMPLES)]
-    Schedules(Leaf<operations::SchedulesArgs>),
+    Schedules(operations::SchedulesArgs),
     /// Run a schedule now.
     #[command(after_help = operations::SWEEP_EXAMPLES)]
-    Sweep(Leaf<operations::SweepArgs>),
+    Sweep(operations::SweepArgs),
 }
 
-/// A group of commands.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES)]
-pub struct Group<C: clap::Subcommand> {
-    #[command(subcommand)]
-    command: C,
-    #[command(flatten)]
-    client: ClientArgs,
-}
-
-/// A command by itself.
-#[derive(Debug, clap::Args)]
-pub struct Leaf<A: clap::Args> {
-    #[command(flatten)]
-    args: A,
-    #[command(flatten)]
-    client: ClientArgs,
-}
+/// What stands above the client's flags in the manual.
+pub const HEADING: &str = "Client";
 
 /// How the client reaches the suite, and how it answers.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Client")]
+#[command(next_help_heading = HEADING)]
 pub struct ClientArgs {
     /// Where the suite listens.
     #[arg(
@@ -119,63 +110,31 @@ pub enum Output {
 
 /// Carries `command` out, prints its answer to standard output and what went wrong to standard
 /// error, and says how the process should end.
-pub async fn run(command: Command, env: &Env) -> ExitCode {
-    let args = command.client_args().clone();
-    let client = Client::new(&args, env.clone());
+pub async fn run(command: Command, args: &ClientArgs, env: &Env) -> ExitCode {
+    let client = Client::new(args, env.clone());
     match command.run(&client).await {
         Ok(done) => done.into(),
         Err(failure) => {
-            let repeat = client.request.get().filter(|_| failure.is_open());
-            match args.output {
-                Output::Table => {
-                    anstream::eprint!("{}", failure.text());
-                    if let Some(id) = repeat {
-                        eprintln!("It may have been done. To repeat it safely: --request-id {id}");
-                    }
-                }
-                Output::Json => {
-                    let mut told = failure.json();
-                    if let Some(id) = repeat {
-                        told["error"]["requestId"] = id.as_str().into();
-                    }
-                    eprintln!("{told:#}");
-                }
-            }
+            client.complain(&failure);
             failure.exit_code().into()
         }
     }
 }
 
 impl Command {
-    fn client_args(&self) -> &ClientArgs {
-        match self {
-            Self::Catalog(group) => &group.client,
-            Self::Accounts(group) => &group.client,
-            Self::Instances(group) => &group.client,
-            Self::Quote(leaf) => &leaf.client,
-            Self::Renew(leaf) => &leaf.client,
-            Self::Orders(group) => &group.client,
-            Self::Wallet(group) => &group.client,
-            Self::Vouchers(group) => &group.client,
-            Self::Events(leaf) => &leaf.client,
-            Self::Schedules(leaf) => &leaf.client,
-            Self::Sweep(leaf) => &leaf.client,
-        }
-    }
-
     async fn run(self, client: &Client) -> Result<Done, Failure> {
         match self {
-            Self::Catalog(group) => group.command.run(client).await,
-            Self::Accounts(group) => group.command.run(client).await,
-            Self::Instances(group) => group.command.run(client).await,
-            Self::Quote(leaf) => leaf.args.run(client).await,
-            Self::Renew(leaf) => leaf.args.run(client).await,
-            Self::Orders(group) => group.command.run(client).await,
-            Self::Wallet(group) => group.command.run(client).await,
-            Self::Vouchers(group) => group.command.run(client).await,
-            Self::Events(leaf) => leaf.args.run(client).await,
-            Self::Schedules(leaf) => leaf.args.run(client).await,
-            Self::Sweep(leaf) => leaf.args.run(client).await,
+            Self::Catalog(command) => command.run(client).await,
+            Self::Accounts(command) => command.run(client).await,
+            Self::Instances(command) => command.run(client).await,
+            Self::Quote(args) => args.run(client).await,
+            Self::Renew(args) => args.run(client).await,
+            Self::Orders(command) => command.run(client).await,
+            Self::Wallet(command) => command.run(client).await,
+            Self::Vouchers(command) => command.run(client).await,
+            Self::Events(args) => args.run(client).await,
+            Self::Schedules(args) => args.run(client).await,
+            Self::Sweep(args) => args.run(client).await,
         }
     }
 }
@@ -234,10 +193,28 @@ impl Client {
     }
 
     /// Prints `answer`: as JSON, or as the text that `people` makes of it.
-    fn print<M: Message + Name>(&self, answer: &M, people: impl FnOnce(&M) -> String) {
+    fn print<M: Message + Name>(
+        &self,
+        answer: &M,
+        people: impl FnOnce(&M) -> String,
+    ) -> Result<(), Failure> {
         match self.output {
-            Output::Json => anstream::println!("{:#}", message::to_json(answer)),
-            Output::Table => anstream::print!("{}", people(answer)),
+            Output::Json => output::print(format_args!("{:#}\n", message::to_json(answer)))?,
+            Output::Table => output::print(people(answer))?,
+        }
+        Ok(())
+    }
+
+    /// Says what went wrong, and how to repeat what may have been done.
+    fn complain(&self, failure: &Failure) {
+        let repeat = self.request.get().filter(|_| failure.is_open());
+        match self.output {
+            Output::Table => output::complain(failure.text(repeat.map(String::as_str))),
+            Output::Json if failure.is_quiet() => {}
+            Output::Json => {
+                let told = failure.json(repeat.map(String::as_str));
+                output::complain(format_args!("{told:#}\n"));
+            }
         }
     }
 }

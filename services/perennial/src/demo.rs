@@ -16,10 +16,16 @@ mod story;
 mod vouchers;
 mod world;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use self::{story::Story, world::World};
-use crate::text::table::{Look, look};
+use crate::{
+    output::Unwritten,
+    text::table::{Look, look},
+};
 
 /// How the stories went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +38,11 @@ pub struct Told {
 
 /// Tells the stories on standard output, and fails if anything was off.
 pub async fn run() -> anyhow::Result<ExitCode> {
-    let told = tell(Box::new(anstream::stdout())).await?;
+    let told = tell(Box::new(anstream::stdout())).await;
+    let told = told.map_err(|error| match error.downcast::<io::Error>() {
+        Ok(error) => Unwritten::from(error).into(),
+        Err(error) => error,
+    })?;
     Ok(if told.off.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -6,14 +6,17 @@ pub mod audit;
 pub mod client;
 pub mod demo;
 mod migrate;
+mod output;
 pub mod serve;
 pub mod suite;
 mod text;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind, parser::ValueSource};
 use kernel::Env;
+
+use self::output::{Unwritten, complain};
 
 /// Renews cloud instances.
 #[derive(Debug, clap::Parser)]
@@ -22,6 +25,8 @@ use kernel::Env;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    client: client::ClientArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -38,11 +43,51 @@ enum Command {
     Client(Box<client::Command>),
 }
 
+/// The commands that do not speak to a suite that runs.
+const NOT_OF_THE_CLIENT: [&str; 4] = ["serve", "migrate", "audit", "demo"];
+
+impl Cli {
+    /// Reads the words of a command line, the program's name first. The client's flags may stand
+    /// before or after its commands; other commands do not take them.
+    pub fn read<Word>(words: impl IntoIterator<Item = Word>) -> Result<Self, clap::Error>
+    where
+        Word: Into<OsString> + Clone,
+    {
+        let mut command = Self::command();
+        // Hands global flags down, so that they can be hidden where they mean nothing.
+        command.build();
+        for name in NOT_OF_THE_CLIENT {
+            command = command.mut_subcommand(name, |command| {
+                command.mut_args(|arg| {
+                    let of_the_client = arg.get_help_heading() == Some(client::HEADING);
+                    if of_the_client { arg.hide(true) } else { arg }
+                })
+            });
+        }
+        let matches = command.try_get_matches_from_mut(words)?;
+        if let Some((name, given)) = matches.subcommand()
+            && NOT_OF_THE_CLIENT.contains(&name)
+        {
+            for flag in Self::command().get_arguments().filter(|arg| arg.is_global_set()) {
+                let id = flag.get_id().as_str();
+                if given.value_source(id) == Some(ValueSource::CommandLine) {
+                    let what = format!("--{} means nothing to {name}", id.replace('_', "-"));
+                    return Err(command.error(ErrorKind::ArgumentConflict, what));
+                }
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
 /// Does what the command line asks for. Exits with 0 when it is done, with 1 when it failed or the
-/// audit found something off, and with 2 when the command line makes no sense; client commands have
-/// further codes.
-pub async fn main() -> ExitCode {
-    run(Cli::parse(), Env::system()).await
+/// audit found something off, and with 2 when the command line makes no sense; the manual
+/// (`--help`) lists further codes.
+pub async fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::read(words) {
+        Ok(cli) => run(cli, Env::system()).await,
+        Err(error) => error.exit(),
+    }
 }
 
 /// Does what `cli` asks for, in the world of `env`.
@@ -52,10 +97,16 @@ pub async fn run(cli: Cli, env: Env) -> ExitCode {
         Command::Migrate(args) => migrate::run(*args).await,
         Command::Audit(args) => audit::run(*args, env).await,
         Command::Demo => demo::run().await,
-        Command::Client(command) => return client::run(*command, &env).await,
+        Command::Client(command) => return client::run(*command, &cli.client, &env).await,
     };
     result.unwrap_or_else(|error| {
-        eprintln!("perennial: {error:#}");
-        ExitCode::FAILURE
+        let unwritten = error.downcast_ref::<Unwritten>();
+        if !unwritten.is_some_and(Unwritten::is_quiet) {
+            complain(format_args!("perennial: {error:#}\n"));
+        }
+        unwritten.map_or(ExitCode::FAILURE, |error| error.exit_code().into())
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    perennial::main().await
+    perennial::main(std::env::args_os()).await
 }

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::suite::{Role, SuiteArgs};
+use crate::{
+    output::print,
+    suite::{Role, SuiteArgs},
+};
 
 /// Brings the databases of the services up to date.
 pub async fn run(mut suite: SuiteArgs) -> anyhow::Result<ExitCode> {
@@ -18,7 +21,7 @@ pub async fn run(mut suite: SuiteArgs) -> anyhow::Result<ExitCode> {
             Role::Scheduler => continue,
         };
         migrated.with_context(|| format!("could not migrate the {} database", role.name()))?;
-        println!("{}: up to date", role.name());
+        print(format_args!("{}: up to date\n", role.name()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

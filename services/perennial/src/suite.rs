@@ -74,14 +74,23 @@ pub struct SuiteArgs {
 }
 
 impl SuiteArgs {
-    /// Says outright what naming no service stands for: all of them, with their databases in the
-    /// data folder, which is made if it is not there.
+    /// Says outright what naming no service stands for, and makes the data folder if it is needed
+    /// and not there.
     pub fn settle(&mut self) -> anyhow::Result<()> {
+        if self.roles.is_empty() {
+            let folder = &self.data_dir;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("could not make the folder {}", folder.display()))?;
+        }
+        self.name_all()
+    }
+
+    /// Says outright what naming no service stands for: all of them, with their databases in the
+    /// data folder.
+    pub fn name_all(&mut self) -> anyhow::Result<()> {
         if !self.roles.is_empty() {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.data_dir)
-            .with_context(|| format!("could not make the folder {}", self.data_dir.display()))?;
         self.roles = Role::ALL.to_vec();
         self.catalog.catalog_database_url = file(&self.data_dir, Role::Catalog)?;
         self.renewal.renewal_database_url = file(&self.data_dir, Role::Renewal)?;

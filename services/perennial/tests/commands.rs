@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use clap::Parser as _;
@@ -34,6 +34,13 @@ struct Ended {
     err: String,
 }
 
+fn ended(command: &mut Command) -> Ended {
+    let child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the binary ends");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Ended { code: status.code().expect("an exit"), out: text(stdout), err: text(stderr) }
+}
+
 impl Suite {
     /// Starts it on 2026-11-15.
     async fn start() -> Self {
@@ -57,9 +64,15 @@ impl Suite {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../catalog/examples");
         command.current_dir(examples).env("PERENNIAL_ADDRESS", &self.address).args(words);
-        let Output { status, stdout, stderr } = command.output().expect("the binary runs");
-        let text = |bytes| String::from_utf8(bytes).expect("text");
-        Ended { code: status.code().expect("an exit"), out: text(stdout), err: text(stderr) }
+        command.stdout(Stdio::piped());
+        ended(&mut command)
+    }
+
+    /// Runs `perennial` with the words of `line` and its standard output going to `out`.
+    fn run_into(&self, line: &str, out: impl Into<Stdio>) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
+        command.env("PERENNIAL_ADDRESS", &self.address).args(line.split(' ')).stdout(out);
+        ended(&mut command)
     }
 
     /// Runs a command that must be done.
@@ -240,7 +253,7 @@ async fn a_file_of_instances_is_registered_and_its_refused_rows_are_named() {
     std::fs::write(&file, rows).unwrap();
 
     let ended = suite.run(&format!("instances register --file {}", file.display()));
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert_eq!(ended.code, 4, "{}", ended.err);
     assert!(ended.out.starts_with("1200 created\n"), "{}", ended.out);
     assert!(ended.out.contains("vm-x: PRODUCT_NOT_FOUND"), "{}", ended.out);
 
@@ -248,4 +261,121 @@ async fn a_file_of_instances_is_registered_and_its_refused_rows_are_named() {
     let ended = suite.run(&format!("instances register --file {}", file.display()));
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("line 2: colour is not a field of this"), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_in_part_has_its_own_exit_code() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let part = "-a acme vm-1 vm-9 --duration 1m --best-effort";
+    for command in ["quote", "renew --dry-run", "renew --unpaid"] {
+        let ended = suite.run(&format!("{command} {part}"));
+        assert_eq!(ended.code, 4, "{command}\n{}{}", ended.out, ended.err);
+        assert!(ended.out.contains("INSTANCE_NOT_FOUND"), "{}", ended.out);
+    }
+    let policies = suite.run("instances policy -a acme vm-1 vm-9 --policy not-renew");
+    assert_eq!(policies.code, 4, "{}{}", policies.out, policies.err);
+    let nothing = suite.run("instances policy -a acme vm-9 --policy not-renew");
+    assert_eq!(nothing.code, 1, "{}{}", nothing.out, nothing.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etag_that_is_stale_and_a_day_that_is_not_offered_are_refused() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let stale = suite.run("accounts settings acme --standard-day 5 --etag v9");
+    assert_eq!(stale.code, 1, "{}", stale.err);
+    assert!(stale.err.starts_with("ETAG_STALE: "), "{}", stale.err);
+    assert!(!stale.err.contains("--request-id"), "{}", stale.err);
+
+    let day = suite.run("accounts settings acme --auto-days 5");
+    assert_eq!(day.code, 2, "{}", day.err);
+    assert!(day.err.contains("none of its products lets an account do so"), "{}", day.err);
+    assert!(!suite.done("accounts get acme").contains("first automatic attempt"));
+}
+
+// O-3
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_been_done_is_repeated_under_the_id_that_is_told() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let nobody = "--address http://127.0.0.1:1";
+    let open = suite.run(&format!("renew -a acme vm-1 -d 1m {nobody}"));
+    assert_eq!(open.code, 3, "{}", open.err);
+    let told = open.err.lines().last().unwrap();
+    let id = told.strip_prefix("It may have been done. To repeat it safely: --request-id ");
+    let id = id.expect(told);
+    let first = suite.done(&format!("renew -a acme vm-1 -d 1m --request-id {id}"));
+    assert_eq!(suite.done(&format!("renew -a acme vm-1 -d 1m --request-id {id}")), first);
+
+    let open = suite.run_words(&[
+        "wallet",
+        "deposit",
+        "-a",
+        "acme",
+        "CNY 1.00",
+        "-o",
+        "json",
+        "--address",
+        "http://127.0.0.1:1",
+    ]);
+    assert_eq!(open.code, 3, "{}", open.err);
+    let told: serde_json::Value = serde_json::from_str(&open.err).unwrap();
+    assert_eq!(told["error"]["requestId"].as_str().map(str::len), Some(36), "{told}");
+    let read = suite.run(&format!("wallet get -a acme {nobody}"));
+    assert!(!read.err.contains("--request-id"), "{}", read.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_ends_the_command_quietly() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let folder = suite.data.path().to_str().unwrap();
+    for line in [
+        "catalog products",
+        "instances get -a acme vm-1 --output json",
+        &format!("audit --data-dir {folder}"),
+        &format!("migrate --data-dir {folder}"),
+        "demo",
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let Ended { code, err, .. } = suite.run_into(line, writer);
+        assert_eq!((code, err.as_str()), (141, ""), "{line}");
+
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let Ended { code, err, .. } = suite.run_into(line, full);
+        assert_eq!(code, 74, "{line}\n{err}");
+        assert!(err.contains("could not write to standard output"), "{line}\n{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_makes_no_database_and_changes_none() {
+    let suite = Suite::start().await;
+    let missing = suite.data.path().join("nothing");
+    let audit = suite.run(&format!("audit --data-dir {}", missing.display()));
+    assert_eq!(audit.code, 5, "{}", audit.err);
+    assert_eq!(audit.out, "");
+    let file = missing.join("catalog.db");
+    let told = format!(
+        "perennial: not audited: cannot audit the catalog: there is no database at {}\n",
+        file.display()
+    );
+    assert_eq!(audit.err.replace("wallet", "catalog"), told);
+    assert!(!missing.exists());
+
+    std::fs::create_dir(&missing).unwrap();
+    for service in ["catalog", "wallet", "renewal"] {
+        std::fs::write(missing.join(format!("{service}.db")), "").unwrap();
+    }
+    let audit = suite.run(&format!("audit --data-dir {}", missing.display()));
+    assert_eq!(audit.code, 5, "{}", audit.err);
+    assert!(audit.err.contains("run `perennial migrate` first"), "{}", audit.err);
+    for entry in std::fs::read_dir(&missing).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert!(["catalog.db", "wallet.db", "renewal.db"].contains(&name.as_str()), "{name}");
+        assert_eq!(entry.metadata().unwrap().len(), 0, "{name}");
+    }
 }

@@ -67,7 +67,11 @@ pub struct UpsertArgs {
     #[arg(long)]
     frozen: bool,
     /// Accounts as YAML or JSON; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["account", "profile", "currency", "time_zone", "labels", "frozen"]
+    )]
     file: Option<PathBuf>,
 }
 
@@ -102,7 +106,7 @@ impl Command {
                 let request = GetAccountRequest { account_id: account };
                 let answer =
                     safe(async || accounts(client).get_account(request.clone()).await).await?;
-                client.print(answer.get_ref(), |answer| text(answer.account.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.account.as_ref(), client))?;
                 Ok(Done::Whole)
             }
             Self::Settings(args) => args.run(client).await,
@@ -118,9 +122,9 @@ impl UpsertArgs {
         };
         let request = UpsertAccountsRequest { accounts: rows };
         let answer = safe(async || accounts(client).upsert_accounts(request.clone()).await).await?;
-        client.print(answer.get_ref(), results);
-        let mut rows = answer.get_ref().results.iter();
-        Ok(Done::unless(rows.any(|row| matches!(row.result, Some(Row::Error(_))))))
+        client.print(answer.get_ref(), results)?;
+        let rows = answer.get_ref().results.iter();
+        Ok(Done::all(rows.map(|row| matches!(row.result, Some(Row::Error(_))))))
     }
 
     fn account(self) -> Account {
@@ -170,7 +174,7 @@ impl SettingsArgs {
             etag: self.etag,
         };
         let answer = accounts(client).update_account_settings(request).await?;
-        client.print(answer.get_ref(), |answer| text(answer.account.as_ref(), client));
+        client.print(answer.get_ref(), |answer| text(answer.account.as_ref(), client))?;
         Ok(Done::Whole)
     }
 }

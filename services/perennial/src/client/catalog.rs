@@ -89,7 +89,7 @@ async fn apply(client: &Client, files: &[PathBuf], dry_run: bool) -> Result<Done
         let request = ApplyCatalogRequest { document, dry_run };
         let answer = safe(async || catalogs(client).apply_catalog(request.clone()).await).await?;
         let name = file.display().to_string();
-        client.print(answer.get_ref(), |answer| changes(&name, dry_run, answer));
+        client.print(answer.get_ref(), |answer| changes(&name, dry_run, answer))?;
     }
     Ok(Done::Whole)
 }
@@ -121,7 +121,7 @@ async fn products(client: &Client, catalog: &str, page: PageArgs) -> Result<Done
         safe(call).await.map(tonic::Response::into_inner)
     };
     let answer = pages::fetch(page, list).await?;
-    client.print(&answer, |answer| product_table(answer) + &pages::footer(answer));
+    client.print(&answer, |answer| product_table(answer) + &pages::footer(answer))?;
     Ok(Done::Whole)
 }
 
@@ -159,7 +159,7 @@ impl PricesArgs {
         };
         let answer =
             safe(async || catalogs(client).calculate_prices(request.clone()).await).await?;
-        client.print(answer.get_ref(), |answer| price_table(answer, lines));
+        client.print(answer.get_ref(), |answer| price_table(answer, lines))?;
         Ok(Done::Whole)
     }
 }

@@ -8,22 +8,30 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::message::Mistake;
-use crate::text::table::{Look, look};
+use crate::{
+    output::Unwritten,
+    text::table::{Look, look},
+};
 
 /// What `--help` says of exit codes.
 pub const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  refused: the rules say no, to the whole or to a part of it
-  2  usage: a flag, a file or a field of the request is wrong
-  3  unavailable: the service cannot be reached or is busy; try again";
+  0    done
+  1    refused: the rules say no, or the audit has found something off
+  2    usage: a flag, a file or a field of the request is wrong
+  3    unavailable: the service cannot be reached or is busy; try again
+  4    done in part: the answer says what was refused of it
+  5    not audited: a database is not there, or is of an older schema
+  74   the answer could not be written (141: nobody read it any more)";
 
 /// How a command ended that was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     /// All of it.
     Whole,
-    /// The answer holds refusals: rows of a batch, or an order that could not be paid.
+    /// A part of it: the answer says what was refused of the rest.
+    Part,
+    /// Nothing of it: the answer is a refusal.
     Refused,
 }
 
@@ -39,6 +47,9 @@ pub enum Failure {
     /// A file has mistakes.
     #[error("{0} has mistakes")]
     File(String, Vec<Mistake>),
+    /// The answer could not be written.
+    #[error("{0}")]
+    Unwritten(#[from] Unwritten),
 }
 
 impl From<Status> for Failure {
@@ -48,9 +59,23 @@ impl From<Status> for Failure {
 }
 
 impl Done {
-    /// Refused if any of a batch was.
+    /// Refused if `refused`, or else all of it.
     pub fn unless(refused: bool) -> Self {
         if refused { Self::Refused } else { Self::Whole }
+    }
+
+    /// What became of a batch, of each of whose rows `refused` tells whether it was refused.
+    pub fn all(refused: impl IntoIterator<Item = bool>) -> Self {
+        let (mut some_refused, mut some_done) = (false, false);
+        for refused in refused {
+            some_refused |= refused;
+            some_done |= !refused;
+        }
+        match (some_refused, some_done) {
+            (false, _) => Self::Whole,
+            (true, true) => Self::Part,
+            (true, false) => Self::Refused,
+        }
     }
 
     /// The exit code: see [`EXIT_CODES`].
@@ -58,6 +83,7 @@ impl Done {
         match self {
             Self::Whole => 0,
             Self::Refused => 1,
+            Self::Part => 4,
         }
     }
 }
@@ -67,6 +93,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::File(..) => 2,
+            Self::Unwritten(error) => error.exit_code(),
             Self::Call(status) => match status.code() {
                 Code::InvalidArgument => 2,
                 Code::NotFound
@@ -88,10 +115,25 @@ impl Failure {
         matches!(self, Self::Call(_)) && self.exit_code() == 3
     }
 
-    /// What went wrong, for people: reason, sentence, every bad field, every further reason, and
-    /// the values that help to act.
-    pub fn text(&self) -> String {
+    /// Whether nobody needs to be told.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::Unwritten(error) if error.is_quiet())
+    }
+
+    /// What went wrong, for people: reason, sentence, every bad field, every further reason, the
+    /// values that help to act, and the request id `repeat` under which to repeat it.
+    pub fn text(&self, repeat: Option<&str>) -> String {
+        let mut text = self.sentences();
+        if let Some(id) = repeat {
+            let _ = writeln!(text, "It may have been done. To repeat it safely: --request-id {id}");
+        }
+        text
+    }
+
+    fn sentences(&self) -> String {
         match self {
+            Self::Unwritten(error) if error.is_quiet() => String::new(),
+            Self::Unwritten(error) => format!("{} {error}\n", look("error:", Look::Bad)),
             Self::Usage(what) => format!("{} {what}\n", look("error:", Look::Bad)),
             Self::File(name, mistakes) => {
                 let mut text = format!("{} {name} has mistakes\n", look("error:", Look::Bad));
@@ -104,9 +146,20 @@ impl Failure {
         }
     }
 
-    /// What went wrong, for programs.
-    pub fn json(&self) -> serde_json::Value {
+    /// What went wrong, for programs, and the request id `repeat` under which to repeat it.
+    pub fn json(&self, repeat: Option<&str>) -> serde_json::Value {
+        let mut told = self.values();
+        if let Some(id) = repeat {
+            told["error"]["requestId"] = id.into();
+        }
+        told
+    }
+
+    fn values(&self) -> serde_json::Value {
         match self {
+            Self::Unwritten(error) => {
+                json!({ "error": { "reason": "UNWRITTEN", "message": error.to_string() } })
+            }
             Self::Usage(what) => json!({ "error": { "reason": "USAGE", "message": what } }),
             Self::File(name, mistakes) => {
                 let fields = mistakes.iter().map(|m| json!({ "line": m.line, "what": m.what }));

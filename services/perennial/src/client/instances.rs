@@ -112,7 +112,7 @@ pub struct PolicyArgs {
     #[arg(long, value_parser = value::duration)]
     cycle: Option<TermDuration>,
     /// How many automatic renewals are left, 1 to 99; no limit by default.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=99))]
     remaining: Option<i32>,
 }
 
@@ -155,7 +155,7 @@ impl Command {
                 client.print(answer.get_ref(), |answer| {
                     let instance = answer.instance.as_ref();
                     instance.map(|instance| about(instance, client)).unwrap_or_default()
-                });
+                })?;
                 Ok(Done::Whole)
             }
         }
@@ -165,7 +165,7 @@ impl Command {
 async fn get(client: &Client, account: AccountArg, instance: String) -> Result<Done, Failure> {
     let request = GetInstanceRequest { account_id: account.account, instance_id: instance };
     let answer = safe(async || instances(client).get_instance(request.clone()).await).await?;
-    client.print(answer.get_ref(), |answer| whole(answer, client));
+    client.print(answer.get_ref(), |answer| whole(answer, client))?;
     Ok(Done::Whole)
 }
 
@@ -251,7 +251,7 @@ async fn bound(
     let request = ListBoundInstancesRequest { account_id, instance_id: instance, duration };
     let call = async || instances(client).list_bound_instances(request.clone()).await;
     let answer = safe(call).await?;
-    client.print(answer.get_ref(), bound_table);
+    client.print(answer.get_ref(), bound_table)?;
     Ok(Done::Whole)
 }
 
@@ -287,7 +287,7 @@ async fn check(
     let request = CheckRenewalsRequest { account_id: account.account, instance_ids, duration };
     let call = async || instances(client).check_renewals(request.clone()).await;
     let answer = safe(call).await?;
-    client.print(answer.get_ref(), check_text);
+    client.print(answer.get_ref(), check_text)?;
     let mut checks = answer.get_ref().checks.iter();
     Ok(Done::unless(checks.any(|check| !check.refusals.is_empty())))
 }
@@ -324,9 +324,9 @@ impl PolicyArgs {
         };
         let call = async || instances(client).set_renewal_policies(request.clone()).await;
         let answer = safe(call).await?;
-        client.print(answer.get_ref(), policy_text);
-        let mut rows = answer.get_ref().results.iter();
-        Ok(Done::unless(rows.any(|row| matches!(row.result, Some(Row::Error(_))))))
+        client.print(answer.get_ref(), policy_text)?;
+        let rows = answer.get_ref().results.iter();
+        Ok(Done::all(rows.map(|row| matches!(row.result, Some(Row::Error(_))))))
     }
 }
 

@@ -53,7 +53,7 @@ pub struct EventsArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     cursor: String,
     /// How many at the most, 1 to 1,000.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     limit: i32,
 }
 
@@ -77,7 +77,7 @@ impl EventsArgs {
             EventServiceClient::new(client.connection.clone()).list_events(request.clone()).await
         };
         let answer = safe(call).await?;
-        client.print(answer.get_ref(), |answer| events(answer, client));
+        client.print(answer.get_ref(), |answer| events(answer, client))?;
         Ok(Done::Whole)
     }
 }
@@ -104,7 +104,7 @@ impl SchedulesArgs {
     pub async fn run(self, client: &Client) -> Result<Done, Failure> {
         let call = async || scheduler(client).list_schedules(ListSchedulesRequest {}).await;
         let answer = safe(call).await?;
-        client.print(answer.get_ref(), |answer| schedules(answer, client));
+        client.print(answer.get_ref(), |answer| schedules(answer, client))?;
         Ok(Done::Whole)
     }
 }
@@ -134,7 +134,7 @@ impl SweepArgs {
         bar.finish_and_clear();
         let answer = answer?;
         let run = answer.get_ref().run.clone().unwrap_or_default();
-        client.print(answer.get_ref(), |_| run_text(&run, client));
+        client.print(answer.get_ref(), |_| run_text(&run, client))?;
         Ok(Done::unless(!run.error.is_empty()))
     }
 }

@@ -103,7 +103,7 @@ impl Command {
             Self::Get(OrderArg { account, order }) => {
                 let request = GetOrderRequest { account_id: account.account, order_id: order };
                 let answer = safe(async || orders(client).get_order(request.clone()).await).await?;
-                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
                 Ok(Done::Whole)
             }
             Self::Pay { order, pay, request_id } => {
@@ -114,14 +114,14 @@ impl Command {
                     pay: Some(pay.choice()),
                 };
                 let answer = safe(async || orders(client).pay_order(request.clone()).await).await?;
-                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
                 Ok(Done::Whole)
             }
             Self::Cancel(OrderArg { account, order }) => {
                 let request = CancelOrderRequest { account_id: account.account, order_id: order };
                 let call = async || orders(client).cancel_order(request.clone()).await;
                 let answer = safe(call).await?;
-                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
                 Ok(Done::Whole)
             }
         }
@@ -146,7 +146,7 @@ async fn list(
         safe(call).await.map(tonic::Response::into_inner)
     };
     let answer = pages::fetch(page, list).await?;
-    client.print(&answer, |answer| rows(&answer.orders, client) + &pages::footer(answer));
+    client.print(&answer, |answer| rows(&answer.orders, client) + &pages::footer(answer))?;
     Ok(Done::Whole)
 }
 

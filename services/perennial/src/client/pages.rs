@@ -21,13 +21,23 @@ const MOST: i32 = 1_000;
 #[command(next_help_heading = "Pages")]
 pub struct PageArgs {
     /// Rows of a page, 1 to 1,000.
-    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    #[arg(
+        long,
+        value_name = "ROWS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(i32).range(1..=i64::from(MOST))
+    )]
     page_size: i32,
     /// Where an earlier page said that the list goes on.
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     page_token: String,
     /// Rows to leap over, to jump to a page.
-    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "ROWS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(i32).range(0..)
+    )]
     skip: i32,
     /// All pages.
     #[arg(long, conflicts_with_all = ["page_size", "page_token", "skip"])]

@@ -4,7 +4,7 @@ use platform::client::{Connection, safe};
 use proto::{
     renewal::v1::{
         CreateRenewalOrderRequest, GetInstanceRequest, PaymentChoice, PreviewRenewalRequest,
-        PreviewRenewalResponse, Selection, StandardDate, TickedInstance,
+        PreviewRenewalResponse, RefusedInstance, Selection, StandardDate, TickedInstance,
         create_renewal_order_request::What, instance_service_client::InstanceServiceClient,
         order_service_client::OrderServiceClient, payment_choice,
         payment_choice::Vouchers as Choice, selection,
@@ -30,7 +30,7 @@ Examples:
   perennial quote --account acme pool-1 pool-2 --duration 1m --standard-date
   perennial quote --account acme eip-1 eip-2 --on 2026-12-31
 
-Exit code 1 says that the bill cannot be ordered.";
+Exit code 1 says that the bill cannot be ordered, 4 that it leaves out what is refused.";
 
 /// What `renew --help` shows.
 pub const RENEW_EXAMPLES: &str = "\
@@ -39,10 +39,11 @@ Examples:
   perennial renew --account acme vm-1 --duration 1y --expect \"CNY 560.00\"
   perennial renew --account acme vm-1 vm-2 --duration 1m --best-effort
   perennial renew --account acme redis-1 --duration 1m --set capacity_gb=1
-  perennial renew --account acme vm-1 --duration 3m --voucher 0190… --unpaid
+  perennial renew --account acme vm-1 --duration 3m --voucher 0190…
+  perennial renew --account acme vm-1 --duration 3m --unpaid
 
 Exit code 1 says that it was refused, or that the order awaits its payment because there is too
-little money.";
+little money; 4 that the order leaves out what is refused.";
 
 /// What to renew, and how.
 #[derive(Debug, clap::Args)]
@@ -89,6 +90,18 @@ pub struct QuoteArgs {
     selection: SelectionArgs,
 }
 
+/// The flags that say what to renew; a quote says it too.
+const SELECTION: [&str; 8] = [
+    "instances",
+    "duration",
+    "tick",
+    "tick_to_parent",
+    "standard_date",
+    "on",
+    "best_effort",
+    "settings",
+];
+
 /// What to renew, and how to pay.
 #[derive(Debug, clap::Args)]
 pub struct RenewArgs {
@@ -97,16 +110,19 @@ pub struct RenewArgs {
     #[command(flatten)]
     selection: SelectionArgs,
     /// Order what this quote says, at its price, instead of naming instances.
-    #[arg(long, value_name = "UUID", conflicts_with = "instances")]
+    #[arg(long, value_name = "UUID", conflicts_with_all = SELECTION)]
     quote: Option<String>,
     /// The price that you expect; another one is refused.
     #[arg(long, value_name = "AMOUNT", value_parser = value::money)]
     expect: Option<Money>,
     /// Only say what it would give and cost.
-    #[arg(long, conflicts_with = "quote")]
+    #[arg(
+        long,
+        conflicts_with_all = ["quote", "expect", "unpaid", "vouchers", "no_vouchers", "request_id"]
+    )]
     dry_run: bool,
     /// Only order; the order awaits its payment.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["vouchers", "no_vouchers"])]
     unpaid: bool,
     #[command(flatten)]
     pay: PayArgs,
@@ -211,8 +227,12 @@ async fn quote(
     selection: SelectionArgs,
 ) -> Result<Done, Failure> {
     let answer = preview(client, account_id, selection).await?;
-    client.print(&answer, |answer| preview_text(answer, client));
-    Ok(Done::unless(!answer.bill.is_some_and(|bill| bill.orderable)))
+    client.print(&answer, |answer| preview_text(answer, client))?;
+    let bill = answer.bill.unwrap_or_default();
+    if !bill.orderable {
+        return Ok(Done::Refused);
+    }
+    Ok(with_left_out(bill.refused.iter().chain(&bill.left_out)))
 }
 
 /// What a renewal would give and cost.
@@ -261,8 +281,22 @@ impl RenewArgs {
         let answer = safe(call).await?.into_inner();
         client.print(&answer, |answer| {
             answer.order.as_ref().map(|order| bill::order(order, client.zone)).unwrap_or_default()
-        });
-        Ok(Done::unless(answer.order.is_some_and(|order| order.payment_refusal.is_some())))
+        })?;
+        let order = answer.order.unwrap_or_default();
+        if order.payment_refusal.is_some() {
+            return Ok(Done::Refused);
+        }
+        Ok(with_left_out(&order.left_out))
+    }
+}
+
+/// What an order is that has left these out: the whole, where they had nothing to add.
+fn with_left_out<'a>(left_out: impl IntoIterator<Item = &'a RefusedInstance>) -> Done {
+    let mut refusals = left_out.into_iter().flat_map(|instance| &instance.refusals);
+    if refusals.any(|refusal| refusal.reason != "ALREADY_COVERED") {
+        Done::Part
+    } else {
+        Done::Whole
     }
 }
 

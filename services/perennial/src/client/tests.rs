@@ -6,6 +6,8 @@ use super::*;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 fn parse(line: &str) -> Result<Command, clap::Error> {
@@ -79,7 +81,43 @@ fn flags_that_contradict_each_other_are_refused() {
         "perennial instances list -a acme --all --page-size 5",
         "perennial instances register --file rows.yaml vm-1",
         "perennial renew -a acme vm-1 -d 1w",
+        "perennial renew -a acme vm-1 -d 1m --unpaid --voucher x",
+        "perennial renew -a acme vm-1 -d 1m --unpaid --no-vouchers",
+        "perennial renew -a acme vm-1 -d 1m --dry-run --unpaid",
+        "perennial renew -a acme vm-1 -d 1m --dry-run --voucher x",
+        "perennial renew -a acme --quote 0190 -d 1m",
+        "perennial renew -a acme --quote 0190 --best-effort",
+        "perennial accounts upsert --file rows.yaml acme",
+        "perennial accounts upsert --file rows.yaml --currency USD",
+        "perennial vouchers issue --file rows.yaml --single-use",
     ] {
         assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn numbers_that_the_manual_does_not_allow_are_refused() {
+    for (flag, least, most) in [
+        ("orders list -a acme --page-size", 1, 1_000),
+        ("vouchers list -a acme --page-size", 1, 1_000),
+        ("events --limit", 1, 1_000),
+        ("instances policy -a acme vm-1 --policy auto --remaining", 1, 99),
+        ("vouchers issue -a acme --face CNY --until 2027-01-01 --largest-share", 1, 100),
+    ] {
+        let read = |number: i32| {
+            let mut words: Vec<_> = flag.split(' ').map(str::to_owned).collect();
+            if let Some(amount) = words.iter_mut().find(|word| *word == "CNY") {
+                "CNY 1.00".clone_into(amount);
+            }
+            // A number below zero is no flag.
+            let flag = words.pop().unwrap();
+            words.push(format!("{flag}={number}"));
+            Cli::try_parse_from(std::iter::once("perennial".to_owned()).chain(words))
+        };
+        for (number, may) in
+            [(-1, false), (least - 1, false), (least, true), (most, true), (most + 1, false)]
+        {
+            assert_eq!(read(number).is_ok(), may, "{flag} {number}");
+        }
     }
 }

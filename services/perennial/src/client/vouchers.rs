@@ -68,11 +68,28 @@ Exit code 1 says that vouchers and cash together do not suffice.")]
     },
 }
 
+/// The flags that describe one voucher.
+const ONE_BY_FLAGS: [&str; 13] = [
+    "face",
+    "until",
+    "from",
+    "only_product",
+    "except_product",
+    "billing",
+    "kind",
+    "region",
+    "minimum_spend",
+    "longest_term",
+    "single_use",
+    "no_automatic_use",
+    "largest_share",
+];
+
 /// What to issue.
 #[derive(Debug, clap::Args)]
 pub struct IssueArgs {
     /// Vouchers as YAML or JSON; `-` is standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ONE_BY_FLAGS)]
     file: Option<PathBuf>,
     /// Who gets it.
     #[arg(long, short, env = "PERENNIAL_ACCOUNT", required_unless_present = "file")]
@@ -105,7 +122,7 @@ pub struct IssueArgs {
     #[arg(long, value_name = "AMOUNT", value_parser = value::money)]
     minimum_spend: Option<Money>,
     /// Only for terms of at most so many months.
-    #[arg(long, value_name = "MONTHS")]
+    #[arg(long, value_name = "MONTHS", value_parser = clap::value_parser!(i32).range(1..))]
     longest_term: Option<i32>,
     /// It pays once, and the rest is forfeited.
     #[arg(long)]
@@ -114,7 +131,7 @@ pub struct IssueArgs {
     #[arg(long)]
     no_automatic_use: bool,
     /// The largest share of a payment that it may pay, 1 to 100.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(1..=100))]
     largest_share: Option<i32>,
     /// It does not pay for what has a discount.
     #[arg(long)]
@@ -155,7 +172,7 @@ impl Command {
                 let answer = pages::fetch(page, list).await?;
                 client.print(&answer, |answer| {
                     rows(&answer.vouchers, client.zone) + &pages::footer(answer)
-                });
+                })?;
                 Ok(Done::Whole)
             }
             Self::Preview { account, selection, pay } => {
@@ -174,7 +191,7 @@ impl IssueArgs {
         let request_id = client.request_id(self.request_id);
         let request = IssueVouchersRequest { request_id, grants };
         let answer = safe(async || vouchers(client).issue_vouchers(request.clone()).await).await?;
-        client.print(answer.get_ref(), |answer| rows(&answer.vouchers, client.zone));
+        client.print(answer.get_ref(), |answer| rows(&answer.vouchers, client.zone))?;
         Ok(Done::Whole)
     }
 
@@ -239,7 +256,7 @@ async fn preview(
     let quoted = renewals::preview(client, account_id.clone(), selection).await?;
     let quoted = quoted.bill.unwrap_or_default();
     if !quoted.orderable {
-        client.print(&quoted, |quoted| bill::bill(quoted, client.zone));
+        client.print(&quoted, |quoted| bill::bill(quoted, client.zone))?;
         return Ok(Done::Refused);
     }
     let rule = manual_rule(client, &account_id).await?;
@@ -259,7 +276,7 @@ async fn preview(
         as_of: None,
     };
     let answer = safe(async || vouchers(client).preview_payment(request.clone()).await).await?;
-    client.print(answer.get_ref(), |answer| preview_text(answer, client.zone));
+    client.print(answer.get_ref(), |answer| preview_text(answer, client.zone))?;
     let missing = answer.get_ref().missing.as_ref();
     Ok(Done::unless(missing.is_some_and(|missing| missing.minor_units > 0)))
 }

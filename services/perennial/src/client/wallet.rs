@@ -72,13 +72,13 @@ impl Command {
                 let request = CreateWalletRequest { account_id, currency_code: currency };
                 let call = async || wallets(client).create_wallet(request.clone()).await;
                 let answer = safe(call).await?;
-                client.print(answer.get_ref(), |answer| text(answer.wallet.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.wallet.as_ref(), client))?;
             }
             Self::Get(AccountArg { account }) => {
                 let request = GetWalletRequest { account_id: account };
                 let call = async || wallets(client).get_wallet(request.clone()).await;
                 let answer = safe(call).await?;
-                client.print(answer.get_ref(), |answer| text(answer.wallet.as_ref(), client));
+                client.print(answer.get_ref(), |answer| text(answer.wallet.as_ref(), client))?;
             }
             Self::Deposit { account, amount, note, request_id } => {
                 let account_id = account.account;
@@ -89,7 +89,7 @@ impl Command {
                     note,
                 };
                 let answer = safe(async || wallets(client).deposit(request.clone()).await).await?;
-                client.print(answer.get_ref(), |answer| deposited(answer, client));
+                client.print(answer.get_ref(), |answer| deposited(answer, client))?;
             }
             Self::Entries { account, payment, page } => {
                 return list(client, &account.account, &payment, page).await;
@@ -129,7 +129,7 @@ async fn list(
     let answer = pages::fetch(page, list).await?;
     client.print(&answer, |answer| {
         ledger::entries(&answer.entries, client.zone) + &pages::footer(answer)
-    });
+    })?;
     Ok(Done::Whole)
 }
 

@@ -40,7 +40,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "DATE", value_parser = value::date)]
     to: Option<Date>,
     /// Last day at most so many days from today; expired ones are left out.
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..))]
     within_days: Option<i32>,
     /// Only expired ones.
     #[arg(long)]
@@ -129,7 +129,7 @@ impl ListArgs {
             safe(call).await.map(tonic::Response::into_inner)
         };
         let answer = pages::fetch(self.page, list).await?;
-        client.print(&answer, |answer| rows(&answer.instances) + &pages::footer(answer));
+        client.print(&answer, |answer| rows(&answer.instances) + &pages::footer(answer))?;
         Ok(Done::Whole)
     }
 }

@@ -41,7 +41,7 @@ A file is YAML or JSON: a list of instances under the contract's field names, an
     postpaid: {}
     binding: {parent_instance_id: vm-1, kind: OPTIONAL}
 
-Exit code 1 says that a row was refused; the other rows went through.";
+Exit code 4 says that rows were refused and the others went through; 1, that all were.";
 
 /// One instance by flags, or many from a file.
 #[derive(Debug, clap::Args)]
@@ -120,8 +120,9 @@ impl RegisterArgs {
             None => vec![self.registration(client)?],
         };
         let answer = register(client, rows).await?;
-        client.print(&answer, text);
-        Ok(Done::unless(answer.results.iter().any(|row| matches!(row.result, Some(Row::Error(_))))))
+        client.print(&answer, text)?;
+        let rows = answer.results.iter();
+        Ok(Done::all(rows.map(|row| matches!(row.result, Some(Row::Error(_))))))
     }
 
     fn registration(self, client: &Client) -> Result<InstanceRegistration, Failure> {
