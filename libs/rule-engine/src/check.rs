@@ -147,6 +147,7 @@ fn member_refusals(
         let message = format!("A change of {} is under way.", instance.id);
         refusals.push(Refusal::new(Reason::ChangePending, message));
     }
+    refusals.extend(world.unpriced.get(&instance.id).cloned());
     refusals
 }
 

@@ -14,6 +14,7 @@ use crate::{
     lifecycle::{AtExpiry, LifecycleRules, at_expiry},
     policy::PolicyState,
     profile::{AccountSettings, ProductProfile},
+    reason::Refusal,
     term::Lease,
 };
 
@@ -278,6 +279,9 @@ pub struct World {
     pub lifecycle_at_expiry: BTreeMap<InstanceId, LifecycleRules>,
     /// The instances.
     pub instances: BTreeMap<InstanceId, Instance>,
+    /// Instances whose renewal has no price, each with the reason: found only once a renewal was
+    /// planned, and then refused like any other, with the group (B-1).
+    pub unpriced: BTreeMap<InstanceId, Refusal>,
     /// How many may be renewed at once.
     pub limits: Limits,
 }
@@ -291,6 +295,7 @@ impl World {
             profiles: BTreeMap::new(),
             lifecycle_at_expiry: BTreeMap::new(),
             instances: BTreeMap::new(),
+            unpriced: BTreeMap::new(),
             limits: Limits::default(),
         }
     }

@@ -123,6 +123,8 @@ reasons! {
     QuoteExpired = "QUOTE_EXPIRED", "M-6";
     /// The price is not the expected one (M-6).
     PriceChanged = "PRICE_CHANGED", "M-6";
+    /// Something of the configuration has no price in force (M-1).
+    PriceNotFound = "PRICE_NOT_FOUND", "M-1";
     /// Accounts in different currencies never mix (W-6).
     CurrencyMismatch = "CURRENCY_MISMATCH", "W-6";
     /// The amount is larger than can be booked (M-5).

@@ -176,14 +176,7 @@ struct NoPrice<'a>(&'a PriceRefused);
 
 impl NoPrice<'_> {
     fn reason(&self) -> &'static str {
-        match self.0 {
-            PriceRefused::UnknownProduct(_) => "PRODUCT_NOT_FOUND",
-            PriceRefused::NoPrice { .. }
-            | PriceRefused::NothingPriced
-            | PriceRefused::BadQuantity(_) => "PRICE_NOT_FOUND",
-            PriceRefused::CurrencyMismatch { .. } => "CURRENCY_MISMATCH",
-            PriceRefused::AmountTooLarge => "AMOUNT_TOO_LARGE",
-        }
+        self.0.reason().map_or("PRODUCT_NOT_FOUND", rule_engine::reason::Reason::code)
     }
 }
 

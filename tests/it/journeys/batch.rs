@@ -69,6 +69,27 @@ crate::journeys! {
         suite.audit().await;
     }
 
+    /// B-1, M-1: what has no price is refused like anything else: it stops the others only in a batch
+    /// that is all or nothing.
+    async fn an_instance_without_a_price_is_left_out_of_a_best_effort(suite) {
+        suite.jd("acme", 1000_00).await;
+        let unsold = prepaid("acme", "i-2", "jd-vm", &[("flavor", "no-such-flavor")], "2026-03-11 00:00");
+        suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00"), unsold]).await;
+        let batch = selection(&["i-1", "i-2"], "1m");
+        let refused = refusal(suite.create(paid_order_of("acme", batch.clone())).await);
+        assert_eq!(refused, (Code::FailedPrecondition, "PRICE_NOT_FOUND".to_owned()));
+
+        let best_effort = Selection { mode: Mode::BestEffort.into(), ..batch };
+        let (bill, _) = suite.preview("acme", best_effort.clone()).await;
+        let order = suite.create(paid_order_of("acme", best_effort)).await.unwrap();
+        assert_eq!((order.state(), order.payable), (State::Completed, bill.payable));
+        assert_eq!(ids(&bill.items), ["i-1"]);
+        assert_eq!(order.left_out, bill.refused);
+        assert_eq!(order.left_out[0].refusals[0].reason, "PRICE_NOT_FOUND");
+        assert_eq!(order.left_out[0].refusals[0].rule_id, "M-1");
+        suite.audit().await;
+    }
+
     /// B-2: what is bound OPTIONAL goes along when it is ticked, and only then.
     async fn ticked_instances_go_along(suite) {
         suite.jd("acme", 2000_00).await;

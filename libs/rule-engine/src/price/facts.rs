@@ -66,17 +66,17 @@ pub enum PriceRefused {
 }
 
 impl PriceRefused {
-    /// The reason of section 5 that this is, if it is one; the others are answers of the catalog
-    /// alone.
+    /// The reason for which a renewal is refused that has no price; none for a product that is not
+    /// there, which is refused before anybody asks for its price.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::CurrencyMismatch { .. } => Some(Reason::CurrencyMismatch),
             Self::AmountTooLarge => Some(Reason::AmountTooLarge),
-            Self::UnknownProduct(_)
-            | Self::NoPrice { .. }
-            | Self::NothingPriced
-            | Self::BadQuantity(_) => None,
+            Self::NoPrice { .. } | Self::NothingPriced | Self::BadQuantity(_) => {
+                Some(Reason::PriceNotFound)
+            }
+            Self::UnknownProduct(_) => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     Orders, bill,
     failure::OrderError,
     pay::begin_payment,
-    preview::{Priced, Wanted},
+    preview::{Priced, Wanted, sum, unpriced_of},
     settle,
 };
 use crate::{
@@ -146,13 +146,15 @@ impl Orders {
         let wanted = Wanted { account: account.clone(), selection, message };
         // No price is asked for, whose version would tell whether the rules are of today.
         let rules = self.rules.current().await?;
-        let (facts, planned) = self.planned(&wanted, rules, now).await?;
+        let unpriced = unpriced_of(&quote.snapshot);
+        let (facts, planned) = self.planned(&wanted, rules, &unpriced, now).await?;
         planned.check_orderable()?;
         let items = quote.snapshot.items.iter().filter_map(|item| item.item.as_ref());
         let prices: Vec<_> = items.filter_map(|item| item.quote.clone()).collect();
-        let payable = super::preview::sum(&prices, facts.account.settings.currency)?;
+        let as_many = planned.plan.items.len() == prices.len();
+        let payable = sum(&prices, facts.account.settings.currency)?;
         let snapshot = planned.snapshot(&wanted, prices);
-        if !bill::priced_alike(&quote.snapshot, &snapshot) {
+        if !as_many || !bill::priced_alike(&quote.snapshot, &snapshot) {
             let message = "What the quote was priced with has changed; preview again.";
             return Err(OrderError::refused(Reason::QuoteExpired, message));
         }

@@ -31,14 +31,6 @@ pub enum OrderError {
     /// The rules refuse: the weightiest reason, and all reasons of all instances.
     #[error("{}", .0.first.message)]
     Refused(Box<Refused>),
-    /// What is to be paid has no price: a reason of the catalog, and what it said.
-    #[error("{message}")]
-    NoPrice {
-        /// `PRICE_NOT_FOUND`, `CURRENCY_MISMATCH` or `AMOUNT_TOO_LARGE`.
-        reason: &'static str,
-        /// A sentence for people.
-        message: String,
-    },
     /// The wallet refused the payment, and nothing was taken.
     #[error("{}", .0.message)]
     NotPaid(Box<PaymentRefusal>),
@@ -118,7 +110,7 @@ impl ApiError for OrderError {
                 Reason::InstanceNotFound => Code::NotFound,
                 _ => Code::FailedPrecondition,
             },
-            Self::NoPrice { .. } | Self::NotPaid(_) => Code::FailedPrecondition,
+            Self::NotPaid(_) => Code::FailedPrecondition,
             Self::RequestIdReused => Code::InvalidArgument,
             Self::Busy => Code::Aborted,
             Self::Remote(error) => error.status.code(),
@@ -134,7 +126,6 @@ impl ApiError for OrderError {
             Self::OrderNotFound(_) => "ORDER_NOT_FOUND",
             Self::QuoteNotFound(_) => "QUOTE_NOT_FOUND",
             Self::Refused(refused) => refused.first.reason.code(),
-            Self::NoPrice { reason, .. } => reason,
             Self::NotPaid(refusal) => payment_reason(refusal),
             Self::RequestIdReused => Reason::RequestIdReused.code(),
             Self::Busy => BUSY,

@@ -1,6 +1,8 @@
 //! From a selection to a bill: the one way for previews and orders, so that what a preview says is
 //! what the order costs.
 
+mod prices;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,19 +11,18 @@ use kernel::{
     ids::{AccountId, InstanceId, OrderId, QuoteId},
 };
 use proto::{
-    catalog::v1::{
-        ItemQuote, QuoteRenewalsRequest, QuoteResult, quote_renewals_request::View, quote_result,
-    },
-    convert::timestamp,
+    catalog::v1::ItemQuote,
     renewal::{internal::v1::OrderSnapshot, v1 as pb},
 };
 use rule_engine::{
     instance::World,
-    plan::{Plan, Selection, plan},
+    plan::{Mode, Plan, Selection, plan},
     profile::{AccountProfile, VoucherRule, VoucherRules, VoucherStrategy},
     reason::{Reason, Refusal},
 };
 
+use self::prices::{Quoted, all_refused};
+pub use self::prices::{Unpriced, sum, unpriced_of};
 use super::{
     Orders, bill,
     failure::{OrderError, Refused},
@@ -37,9 +38,6 @@ use crate::store::{
 
 /// How often a bill is worked out anew because rules or rows changed meanwhile.
 const ROUNDS: usize = 4;
-
-/// Items of one call for prices.
-const PRICED_AT_ONCE: usize = 1_000;
 
 /// The most instances of one order: what one payment may have.
 const MOST_ITEMS: usize = 1_000;
@@ -127,30 +125,38 @@ impl Orders {
 
     /// The bill of what is wanted at `now`: at most three queries, and one call for prices.
     pub async fn priced(&self, wanted: &Wanted, now: DateTime<Utc>) -> Result<Priced, OrderError> {
+        let mut unpriced = Unpriced::new();
         for _ in 0..ROUNDS {
             let known = self.rules.last_known().await?;
-            let (facts, planned) = self.planned(wanted, known, now).await?;
-            let Some(quotes) = self.quotes(&facts.account, &planned, now).await? else {
-                // The prices are newer than the rules.
-                self.rules.refreshed().await?;
-                continue;
-            };
-            return priced(wanted, &facts, planned, quotes);
+            let (facts, planned) = self.planned(wanted, known, &unpriced, now).await?;
+            match self.quotes(&facts.account, &planned, now).await? {
+                Quoted::All(quotes) => return priced(wanted, &facts, planned, quotes),
+                Quoted::OtherRules => {
+                    self.rules.refreshed().await?;
+                    unpriced.clear();
+                }
+                Quoted::Without(refused) => match wanted.selection.mode {
+                    Mode::AllOrNothing => return Err(all_refused(refused)),
+                    // The others go on without them, and without what hangs on them.
+                    Mode::BestEffort => unpriced.extend(refused),
+                },
+            }
         }
         Err(OrderError::Busy)
     }
 
-    /// The plan of what is wanted at `now`, without prices, by the rules of `catalogue`; before
-    /// anything is refused, by those of today.
+    /// The plan of what is wanted at `now`, without prices but for what is known to have none, by
+    /// the rules of `catalogue`; before anything is refused, by those of today.
     pub async fn planned(
         &self,
         wanted: &Wanted,
         mut catalogue: Arc<Catalogue>,
+        unpriced: &Unpriced,
         now: DateTime<Utc>,
     ) -> Result<(Facts, Planned), OrderError> {
         for _ in 0..ROUNDS {
             let facts = self.facts(wanted).await?;
-            let planned = planned(&wanted.selection, &facts, &catalogue, now);
+            let planned = planned(&wanted.selection, &facts, &catalogue, unpriced, now);
             let refusals: Vec<_> = match &planned {
                 Ok(Planned { plan, .. }) if plan.refused.is_empty() && plan.refusal.is_none() => {
                     return Ok((facts, planned?));
@@ -193,35 +199,6 @@ impl Orders {
         unpaid.sort_unstable();
         unpaid.dedup();
         self.expire_all(&unpaid, now).await
-    }
-
-    /// The prices of the items, in their order; none if they are of another version of the catalogs
-    /// than the rules.
-    async fn quotes(
-        &self,
-        account: &KnownAccount,
-        planned: &Planned,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Vec<ItemQuote>>, OrderError> {
-        let mut quotes = Vec::with_capacity(planned.plan.items.len());
-        for items in planned.plan.items.chunks(PRICED_AT_ONCE) {
-            let facts = items.iter().map(|item| bill::price_facts(item, &planned.world));
-            let request = QuoteRenewalsRequest {
-                items: facts.collect(),
-                currency_code: account.settings.currency.code().to_owned(),
-                account_labels: account.labels.clone(),
-                as_of: Some(timestamp(now)),
-                view: View::Full.into(),
-            };
-            let answer = self.pricing.quote(request).await?;
-            if answer.catalog_version != planned.catalogue.version() {
-                return Ok(None);
-            }
-            for result in answer.results {
-                quotes.push(price_of(result)?);
-            }
-        }
-        Ok(Some(quotes))
     }
 }
 
@@ -278,14 +255,16 @@ pub fn reach_of(selection: &Selection) -> Reach {
     if selection.ticked.is_empty() { Reach::Groups } else { Reach::All }
 }
 
-/// What the rules say of `selection` at `now`.
+/// What the rules say of `selection` at `now`, where it is known what has no price.
 pub fn planned(
     selection: &Selection,
     facts: &Facts,
     catalogue: &Arc<Catalogue>,
+    unpriced: &Unpriced,
     now: DateTime<Utc>,
 ) -> Result<Planned, Refusal> {
     let mut world = world(&facts.account, &facts.loaded, catalogue, now);
+    world.unpriced.clone_from(unpriced);
     world.limits.total = world.limits.total.min(MOST_ITEMS);
     Ok(Planned {
         plan: plan(selection, &world, now)?,
@@ -321,36 +300,4 @@ fn priced(
     let snapshot = planned.snapshot(wanted, quotes);
     let claims = planned.claims(facts);
     Ok(Priced { planned, snapshot, payable, claims })
-}
-
-/// The sum of what the items cost: never rounded again (M-5).
-pub fn sum(quotes: &[ItemQuote], currency: kernel::Currency) -> Result<Money, OrderError> {
-    let amounts = quotes.iter().map(|quote| {
-        let payable = quote.payable.clone().unwrap_or_default();
-        Money::try_from(payable).map_err(|_| no_price(Reason::CurrencyMismatch, "has no price"))
-    });
-    let amounts = amounts.collect::<Result<Vec<_>, _>>()?;
-    Money::sum(amounts, currency).map_err(|error| match error {
-        kernel::MoneyError::MixedCurrencies(..) => {
-            no_price(Reason::CurrencyMismatch, &error.to_string())
-        }
-        kernel::MoneyError::Overflow => no_price(Reason::AmountTooLarge, &error.to_string()),
-    })
-}
-
-fn no_price(reason: Reason, message: &str) -> OrderError {
-    OrderError::NoPrice { reason: reason.code(), message: message.to_owned() }
-}
-
-/// The price of an item, or why the whole has none.
-fn price_of(result: QuoteResult) -> Result<ItemQuote, OrderError> {
-    let error = match result.result {
-        Some(quote_result::Result::Quote(quote)) => return Ok(quote),
-        Some(quote_result::Result::Error(error)) => error,
-        None => proto::catalog::v1::QuoteError::default(),
-    };
-    let known = [Reason::CurrencyMismatch.code(), Reason::AmountTooLarge.code()];
-    let reason = known.into_iter().find(|reason| *reason == error.reason);
-    let message = format!("{}: {}", result.item_id, error.message);
-    Err(OrderError::NoPrice { reason: reason.unwrap_or("PRICE_NOT_FOUND"), message })
 }

@@ -282,6 +282,9 @@ fn profile(policies: &[RenewalPolicy], grace: i32, retention: i32) -> catalog::R
     }
 }
 
+/// The value of a setting that has no price.
+pub const UNSOLD: &str = "unsold";
+
 /// A catalog that changes only when a test says so: 1.00 for each instance, or another price since
 /// its version grew.
 #[derive(Debug, Default)]
@@ -314,14 +317,20 @@ impl Pricing for Still {
         &self,
         request: QuoteRenewalsRequest,
     ) -> Result<QuoteRenewalsResponse, RemoteError> {
-        let price = |item: catalog::PriceFacts| catalog::QuoteResult {
-            item_id: item.item_id,
-            result: Some(catalog::quote_result::Result::Quote(catalog::ItemQuote {
-                payable: Some(
-                    kernel::Money::new(100 + self.changes(), kernel::Currency::Cny).into(),
-                ),
-                ..catalog::ItemQuote::default()
-            })),
+        use catalog::quote_result::Result as Priced;
+        let payable = kernel::Money::new(100 + self.changes(), kernel::Currency::Cny);
+        let price = |item: catalog::PriceFacts| {
+            let mut settings = item.configuration.unwrap_or_default().settings.into_iter();
+            let result = if settings.any(|setting| setting.value == UNSOLD) {
+                Priced::Error(catalog::QuoteError {
+                    reason: "PRICE_NOT_FOUND".to_owned(),
+                    message: "flavor has no price".to_owned(),
+                })
+            } else {
+                let payable = Some(payable.into());
+                Priced::Quote(catalog::ItemQuote { payable, ..catalog::ItemQuote::default() })
+            };
+            catalog::QuoteResult { item_id: item.item_id, result: Some(result) }
         };
         let results = request.items.into_iter().map(price).collect();
         Ok(QuoteRenewalsResponse { results, catalog_version: 1 + self.changes() })

@@ -422,7 +422,7 @@ fn another_currency_has_no_price() {
 fn an_unknown_product_has_no_price() {
     let asked = Asked { product: "eip".parse().unwrap(), ..Asked::default() };
     assert_eq!(asked.price(&list(&["1"]), "1m"), "there is no product eip");
-    assert_eq!(PriceRefused::NothingPriced.reason(), None);
+    assert_eq!(PriceRefused::NothingPriced.reason(), Some(Reason::PriceNotFound));
 }
 
 // W-5: a product that prices nothing is free.

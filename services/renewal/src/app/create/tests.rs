@@ -1,12 +1,13 @@
 use futures::future::join_all;
 use rule_engine::{
     instance::BindingKind,
+    plan::{Mode, Ticked},
     registration::{RegisteredBilling, Registration},
 };
 
 use super::*;
 use crate::tests::{
-    cloud::{acme, at, bound, clouds, id, prepaid},
+    cloud::{UNSOLD, acme, at, bound, clouds, id, prepaid},
     purse::Trouble,
     renewals::{create, create_paid, reason, wanted},
 };
@@ -166,6 +167,82 @@ async fn a_quote_holds_its_price_until_it_expires_or_its_instance_changes() {
 
 fn cny(minor: i64) -> Money {
     Money::new(minor, kernel::Currency::Cny)
+}
+
+// M-6, B-4: QUOTE_EXPIRED; what comes along by now has no price in the quote.
+#[tokio::test]
+async fn a_quote_does_not_hold_for_a_group_that_has_grown() {
+    let (clouds, _folder) = clouds("create_grown").await;
+    for cloud in clouds {
+        let end = "2026-03-11 00:00";
+        for (number, kind) in [(1, BindingKind::Strong), (2, BindingKind::Forced)] {
+            let [parent, child] = ["parent", "child"].map(|name| format!("{name}-{number}"));
+            cloud.register(vec![prepaid(&parent, "vm", end)]).await;
+            let preview = cloud.orders.preview(&wanted(&[parent.as_str()]), None).await.unwrap();
+            let what = What::Quote(preview.quote.unwrap().0);
+            cloud.register(vec![bound(prepaid(&child, "vm", end), &parent, kind)]).await;
+            let error = cloud.order(&Create { what, ..create(number, &[]) }).await.unwrap_err();
+            assert_eq!(reason(&error), "QUOTE_EXPIRED", "{kind:?}");
+        }
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
+// B-1: PRICE_NOT_FOUND; what has no price is refused with its group and with what follows it.
+#[tokio::test]
+async fn what_has_no_price_is_left_out_alone_where_the_others_may_go_on() {
+    let (clouds, _folder) = clouds("create_unpriced").await;
+    for cloud in clouds {
+        cloud.purse.put(100);
+        let end = "2026-03-11 00:00";
+        let unsold = |row| {
+            let configuration = [("flavor", UNSOLD)].into_iter().collect();
+            Registration { configuration, ..row }
+        };
+        let (strong, optional) = (BindingKind::Strong, BindingKind::Optional);
+        let rows = vec![
+            prepaid("a", "vm", end),
+            unsold(prepaid("b", "vm", end)),
+            bound(prepaid("ip", "vm", end), "b", optional),
+            prepaid("group", "vm", end),
+            unsold(bound(prepaid("member", "vm", end), "group", strong)),
+        ];
+        cloud.register(rows).await;
+        let named = ["a", "b", "group"];
+        let mut whole = wanted(&named);
+        let follows = Ticked { id: id("ip"), to_parent_expiry: true };
+        whole.selection.ticked = vec![follows];
+        whole.message.ticked =
+            vec![pb::TickedInstance { instance_id: "ip".to_owned(), to_parent_expiry: true }];
+        let error = cloud.orders.preview(&whole, None).await.unwrap_err();
+        assert_eq!(reason(&error), "PRICE_NOT_FOUND");
+        let OrderError::Refused(refused) = error else { panic!("{error}") };
+        let all: Vec<_> = refused.all.iter().map(|(instance, _)| instance.as_str()).collect();
+        assert_eq!(all, ["b", "member"]);
+
+        let mut some = whole;
+        some.selection.mode = Mode::BestEffort;
+        some.message.set_mode(pb::selection::Mode::BestEffort);
+        let preview = cloud.orders.preview(&some, None).await.unwrap();
+        let without: Vec<_> = preview.bill.refused.iter().map(|one| &one.instance_id).collect();
+        assert_eq!(without, ["b", "ip", "group", "member"]);
+        let reasons = preview.bill.refused.iter().flat_map(|one| &one.refusals);
+        assert!(reasons.clone().all(|one| one.reason == "PRICE_NOT_FOUND"), "{reasons:?}");
+        let from = What::Quote(preview.quote.unwrap().0);
+        let order = cloud.order(&Create { what: from, ..create_paid(1, &[]) }).await.unwrap();
+        assert_eq!((order.state, order.payable.minor()), (State::Completed, 100));
+        assert_eq!(order.instances().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(order.snapshot.left_out, preview.bill.refused);
+
+        let mut none = some;
+        none.selection.named.remove(0);
+        none.message.instance_ids.remove(0);
+        assert!(!cloud.orders.preview(&none, None).await.unwrap().bill.orderable);
+        let what = What::Selection(Box::new(none));
+        let error = cloud.order(&Create { what, ..create(2, &[]) }).await.unwrap_err();
+        assert_eq!(reason(&error), "PRICE_NOT_FOUND");
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
 }
 
 // What a preview says is what the order costs.
