@@ -10,6 +10,7 @@
 //! ```
 
 mod book;
+mod check;
 mod compile;
 mod component;
 mod discount;
@@ -21,7 +22,7 @@ mod tier;
 
 pub use self::{
     book::PriceBook,
-    compile::{Mistake, Place},
+    check::{Mistake, Place},
     component::{BadQuantity, Component},
     discount::{Condition, Discount, DiscountFacts, DiscountKind, Off},
     facts::{PriceFacts, PriceRefused},

@@ -74,11 +74,33 @@ pub struct ProfileMistake {
     pub field: &'static str,
     /// What is wrong with it, for people.
     pub problem: String,
+    /// The fields that it is wrong by, whole: where one of them could not be read and has a
+    /// stand-in, nothing may be wrong.
+    pub needs: &'static [&'static str],
 }
 
 impl ProfileMistake {
     fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self { field, problem: problem.into() }
+        Self { field, problem: problem.into(), needs: &[] }
+    }
+
+    /// A mistake that also comes from other fields.
+    fn by(self, needs: &'static [&'static str]) -> Self {
+        Self { needs, ..self }
+    }
+}
+
+/// Notes what stands more than once in `values`.
+fn check_once<T: PartialEq + ToString>(
+    field: &'static str,
+    values: &[T],
+    mistakes: &mut Vec<ProfileMistake>,
+) {
+    for (place, value) in values.iter().enumerate() {
+        if values[..place].contains(value) {
+            let problem = format!("names {} twice", value.to_string());
+            mistakes.push(ProfileMistake::new(field, problem));
+        }
     }
 }
 

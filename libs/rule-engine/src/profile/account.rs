@@ -206,7 +206,8 @@ impl AccountProfile {
         }
         if self.batch_limit > self.batch_limit_with_bound {
             let problem = "must not be below batch_limit";
-            mistakes.push(ProfileMistake::new("batch_limit_with_bound", problem));
+            let mistake = ProfileMistake::new("batch_limit_with_bound", problem);
+            mistakes.push(mistake.by(&["batch_limit", "batch_limit_with_bound"]));
         }
         if self.outage_hours > 24 * 31 {
             mistakes.push(ProfileMistake::new("outage_hours", "must be at most 744"));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AutoSchedule, Policy, ProfileMistake, Reminders, Unify};
+use super::{AutoSchedule, Policy, ProfileMistake, Reminders, Unify, check_once};
 use crate::duration::TermDuration;
 
 /// What a product says of its renewals.
@@ -185,28 +185,31 @@ impl ProductProfile {
 
     fn check_durations(&self, mistakes: &mut Vec<ProfileMistake>) {
         if self.durations.is_empty() && self.not_renewable.is_none() {
-            mistakes.push(ProfileMistake::new("durations", "must name at least one"));
+            let mistake = ProfileMistake::new("durations", "must name at least one");
+            mistakes.push(mistake.by(&["durations", "not_renewable"]));
         }
         check_once("durations", &self.durations, mistakes);
         let Some(cycles) = &self.auto_cycles else { return };
         if cycles.is_empty() && self.policies.contains(&Policy::Auto) {
-            mistakes.push(ProfileMistake::new("auto_cycles", "must name at least one for AUTO"));
+            let mistake = ProfileMistake::new("auto_cycles", "must name at least one for AUTO");
+            mistakes.push(mistake.by(&["auto_cycles"]));
         }
         check_once("auto_cycles", cycles, mistakes);
         for cycle in cycles.iter().filter(|cycle| !self.durations.contains(cycle)) {
             let problem = format!("{} is not one of the durations", cycle.short());
-            mistakes.push(ProfileMistake::new("auto_cycles", problem));
+            mistakes.push(ProfileMistake::new("auto_cycles", problem).by(&["durations"]));
         }
     }
 
     fn check_policies(&self, mistakes: &mut Vec<ProfileMistake>) {
         if !self.policies.contains(&Policy::Manual) {
-            mistakes
-                .push(ProfileMistake::new("policies", "must allow MANUAL, which is the default"));
+            let problem = "must allow MANUAL, which is the default";
+            mistakes.push(ProfileMistake::new("policies", problem).by(&["policies"]));
         }
         check_once("policies", &self.policies, mistakes);
         if self.policies.contains(&Policy::Auto) && self.auto_schedule.is_none() {
-            mistakes.push(ProfileMistake::new("auto_schedule", "is needed where AUTO is allowed"));
+            let mistake = ProfileMistake::new("auto_schedule", "is needed where AUTO is allowed");
+            mistakes.push(mistake.by(&["auto_schedule"]));
         }
     }
 
@@ -224,7 +227,7 @@ impl ProductProfile {
             && most < shortest.months()
         {
             let problem = format!("leaves no room for the shortest duration, {shortest}");
-            mistakes.push(ProfileMistake::new("max_total_months", problem));
+            mistakes.push(ProfileMistake::new("max_total_months", problem).by(&["durations"]));
         }
         if self.not_renewable.as_ref().is_some_and(|why| why.trim().is_empty()) {
             mistakes.push(ProfileMistake::new("not_renewable", "must say why, or be left out"));
@@ -248,19 +251,5 @@ impl MoneyPolicy {
             mistakes.push(ProfileMistake::new("money_policy.divisor", "must be 1 to 366 days"));
         }
         mistakes
-    }
-}
-
-/// Notes what stands more than once in `values`.
-fn check_once<T: PartialEq + ToString>(
-    field: &'static str,
-    values: &[T],
-    mistakes: &mut Vec<ProfileMistake>,
-) {
-    for (place, value) in values.iter().enumerate() {
-        if values[..place].contains(value) {
-            let problem = format!("names {} twice", value.to_string());
-            mistakes.push(ProfileMistake::new(field, problem));
-        }
     }
 }

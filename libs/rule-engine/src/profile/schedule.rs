@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
-use super::{ProfileMistake, yes};
+use super::{ProfileMistake, check_once, yes};
 
 /// When a product tries to renew by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +123,9 @@ impl AutoSchedule {
             && (range.least > range.most || range.most > LAST_OVERRIDE_DAY)
         {
             let problem = format!("must be a range within 0 to {LAST_OVERRIDE_DAY}");
-            mistakes.push(ProfileMistake::new("auto_schedule.account_override", problem));
+            let field = "auto_schedule.account_override";
+            let mistake = ProfileMistake::new(field, problem);
+            mistakes.push(mistake.by(&["auto_schedule.account_override"]));
         }
         mistakes
     }
@@ -133,16 +135,23 @@ impl Reminders {
     /// `renewable_days` are those after the last day on which the instance can be renewed.
     pub(super) fn mistakes(&self, renewable_days: u32) -> Vec<ProfileMistake> {
         let mut mistakes = Vec::new();
-        let mut check = |field, days: &[u32], least, most| {
-            for day in days.iter().filter(|day| !(least..=most).contains(*day)) {
-                let problem = format!("{day} is not within {least} to {most}");
-                mistakes.push(ProfileMistake::new(field, problem));
+        let mut check = |field, days: &[u32], least, most, by: &'static [_]| {
+            for day in days {
+                let problem = match day {
+                    day if *day < least => format!("{day} is less than {least}"),
+                    day if *day > most => format!("{day} is more than {most}"),
+                    _ => continue,
+                };
+                let by = if *day > most { by } else { &[] };
+                mistakes.push(ProfileMistake::new(field, problem).by(by));
             }
+            check_once(field, days, &mut mistakes);
         };
-        check("reminders.before_expiry", &self.before_expiry, 1, MAX_REMINDER_DAYS);
-        check("reminders.after_expiry", &self.after_expiry, 1, renewable_days);
+        check("reminders.before_expiry", &self.before_expiry, 1, MAX_REMINDER_DAYS, &[]);
+        let by = &["grace_days", "retention_days"];
+        check("reminders.after_expiry", &self.after_expiry, 1, renewable_days, by);
         let most = renewable_days.saturating_sub(1);
-        check("reminders.before_release", &self.before_release, 0, most);
+        check("reminders.before_release", &self.before_release, 0, most, by);
         mistakes
     }
 }

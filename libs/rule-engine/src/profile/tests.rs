@@ -78,7 +78,7 @@ fn every_mistake_is_named_at_once() {
             "not_renewable": " ",
             "provisioner": "",
             "unify": {"offer": "AD_HOC", "automatic": true, "days": {"least": 0, "most": 28}},
-            "reminders": {"before_expiry": [0], "before_release": [3660]},
+            "reminders": {"before_expiry": [7, 0, 7], "after_expiry": [1, 1], "before_release": [3660]},
             "money_policy": {"name": "", "version": 0, "rounding": "HALF_UP", "divisor": 0},
         }))
         .join("\n"),
@@ -92,8 +92,10 @@ fn every_mistake_is_named_at_once() {
         not_renewable: must say why, or be left out
         unify.days: must be a range within 1 to 28
         unify.automatic: needs ALONE or WITH_DURATION to be offered
-        reminders.before_expiry: 0 is not within 1 to 366
-        reminders.before_release: 3660 is not within 0 to 3657
+        reminders.before_expiry: 0 is less than 1
+        reminders.before_expiry: names 7 twice
+        reminders.after_expiry: names 1 twice
+        reminders.before_release: 3660 is more than 3657
         money_policy.name: must not be empty
         money_policy.version: counts from 1
         money_policy.divisor: must be 1 to 366 days

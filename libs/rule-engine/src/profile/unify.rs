@@ -83,11 +83,12 @@ impl Unify {
         let mut mistakes = Vec::new();
         let AllowedDays { least, most, .. } = self.days;
         if least == 0 || least > most || most > 28 {
-            mistakes.push(ProfileMistake::new("unify.days", "must be a range within 1 to 28"));
+            let mistake = ProfileMistake::new("unify.days", "must be a range within 1 to 28");
+            mistakes.push(mistake.by(&["unify.days"]));
         }
         if self.automatic && !matches!(self.offer, UnifyOffer::Alone | UnifyOffer::WithDuration) {
             let problem = "needs ALONE or WITH_DURATION to be offered";
-            mistakes.push(ProfileMistake::new("unify.automatic", problem));
+            mistakes.push(ProfileMistake::new("unify.automatic", problem).by(&["unify.offer"]));
         }
         mistakes
     }

@@ -5,17 +5,13 @@ mod profile;
 mod reader;
 mod tree;
 
-use chrono::{DateTime, Utc};
-use kernel::{Currency, ids::ProductId};
+use kernel::ids::ProductId;
 use rule_engine::{
-    price::{
-        Mistake as PriceMistake, MonthlyRate, Place as PricePlace, PriceBook, PriceEntry, PriceList,
-    },
+    price::{Place as PricePlace, PriceList},
     profile::{AccountProfile, ProductProfile},
 };
-use rust_decimal::Decimal;
 
-use self::reader::{Mistakes, Noted, Place};
+use self::reader::{Mistakes, Place};
 
 /// Something in a document that a catalog cannot be made from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,27 +53,8 @@ pub struct Product {
 pub struct Lines {
     /// Of each product.
     pub products: Vec<usize>,
-    components: Vec<Vec<usize>>,
-    tiers: Vec<Vec<usize>>,
     /// Of each price.
     pub prices: Vec<usize>,
-    discounts: Vec<usize>,
-}
-
-impl Lines {
-    fn of(&self, place: PricePlace) -> usize {
-        let nested = |lines: &[Vec<usize>], at: usize, nth: usize| {
-            lines.get(at).and_then(|lines| lines.get(nth)).copied()
-        };
-        let line = match place {
-            PricePlace::Product(at) => self.products.get(at).copied(),
-            PricePlace::Component(at, nth) => nested(&self.components, at, nth),
-            PricePlace::Tier(at, nth) => nested(&self.tiers, at, nth),
-            PricePlace::Price(at) => self.prices.get(at).copied(),
-            PricePlace::Discount(at) => self.discounts.get(at).copied(),
-        };
-        line.unwrap_or(1)
-    }
 }
 
 /// A document without mistakes.
@@ -91,12 +68,12 @@ pub struct Parsed {
 
 impl Parsed {
     /// Reads a document, or names every mistake in it, by line. Unknown fields and fields that are
-    /// there twice are mistakes.
+    /// there twice are mistakes. What cannot be read hides nothing of the rest, and makes nothing
+    /// wrong that is not.
     pub fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         let mistakes = Mistakes::default();
         let tree = tree::parse(text, &mistakes);
-        let read = tree.and_then(|tree| read_document(&Place::top(&tree, &mistakes)));
-        let parsed = read.and_then(|read| read.checked(&mistakes));
+        let parsed = tree.map(|tree| read_document(&Place::top(&tree, &mistakes)));
         match (parsed, mistakes.sorted()) {
             (Ok(parsed), mistakes) if mistakes.is_empty() => Ok(parsed),
             (_, mistakes) => Err(mistakes),
@@ -104,94 +81,50 @@ impl Parsed {
     }
 }
 
-/// What of a document could be read.
-struct Read {
-    name: Result<String, Noted>,
-    account_profile: Result<AccountProfile, Noted>,
-    products: Vec<Result<Product, Noted>>,
-    prices: PriceList,
-    lines: Lines,
-    /// Whether each product could be read as far as prices ask for it.
-    knows_products: bool,
-    /// Whether each price could be read.
-    knows_prices: bool,
-}
-
-fn read_document(place: &Place<'_>) -> Result<Read, Noted> {
-    let fields = place.fields()?;
-    let name = fields.required("catalog", Place::name);
-    let account_profile = fields.required("account_profile", profile::account_profile);
-    let products = fields.required("products", |place| place.readable(prices::product));
-    let prices = fields.optional("prices", |place| place.readable(prices::price));
-    let discounts = fields.optional("discounts", |place| place.readable(prices::discount));
+/// What the document says, with stand-ins for what could not be read, which has been noted.
+fn read_document(place: &Place<'_>) -> Parsed {
+    fn with_line<T>(read: fn(&Place<'_>) -> T) -> impl Fn(&Place<'_>) -> (usize, T) {
+        move |place| (place.line(), read(place))
+    }
+    let fields = place.fields();
+    let name = fields.required("catalog", String::new(), Place::name);
+    let account_profile =
+        fields.required("account_profile", profile::no_account_profile(), |place| {
+            Ok(profile::account_profile(place))
+        });
+    let products =
+        fields.required("products", Vec::new(), |place| place.every(with_line(prices::product)));
+    let prices = fields.or("prices", Vec::new(), |place| place.every(with_line(prices::price)));
+    let discounts = fields.or("discounts", Vec::new(), |place| place.every(prices::discount));
     fields.finish();
 
-    let mut lines = Lines::default();
-    let mut sold = Vec::new();
-    let mut rates = Vec::new();
-    let mut knows_products = products.is_ok();
-    for read in products.unwrap_or_default() {
-        let Ok(read) = read else {
-            knows_products = false;
-            continue;
-        };
-        lines.products.push(read.line);
-        lines.components.push(read.component_lines);
-        lines.tiers.push(read.tier_lines);
-        sold.push(read.product);
-        rates.push(read.priced);
-    }
-    let prices = prices.map(Option::unwrap_or_default);
-    let knows_prices = prices.as_ref().is_ok_and(|prices| prices.iter().all(Result::is_ok));
-    let prices = prices.unwrap_or_default().into_iter().flatten();
-    let discounts = discounts.ok().flatten().unwrap_or_default().into_iter().flatten();
-    let (price_lines, prices) = prices.unzip();
-    let (discount_lines, discounts) = discounts.unzip();
-    (lines.prices, lines.discounts) = (price_lines, discount_lines);
+    let (product_lines, products): (_, Vec<_>) = products.into_iter().unzip();
+    let (products, rates) = products.into_iter().unzip();
+    let (price_lines, prices) = prices.into_iter().unzip();
     let prices = PriceList { products: rates, prices, discounts };
-    Ok(Read { name, account_profile, products: sold, prices, lines, knows_products, knows_prices })
+    for mistake in
+        prices.mistakes(&|part, field| place.all_read() || place.is_read(&path(part, field)))
+    {
+        let line = place.line_of(&path(mistake.place, &mistake.field));
+        place.mistakes().note(line, mistake.problem);
+    }
+    Parsed {
+        document: Document { name, account_profile, products, prices },
+        lines: Lines { products: product_lines, prices: price_lines },
+    }
 }
 
-impl Read {
-    /// The document, with its prices checked as a whole: as far as that does not only repeat what
-    /// has been noted of a part.
-    fn checked(mut self, mistakes: &Mistakes) -> Result<Parsed, Noted> {
-        if self.knows_products {
-            let unread = if self.knows_prices { Vec::new() } else { self.stand_ins() };
-            let prices = self.prices.prices.len();
-            self.prices.prices.extend(unread);
-            for PriceMistake { place, problem } in
-                PriceBook::compile("", &self.prices).err().unwrap_or_default()
-            {
-                mistakes.note(self.lines.of(place), problem);
-            }
-            self.prices.prices.truncate(prices);
-        }
-        let products: Result<_, _> = self.products.into_iter().collect();
-        let document = Document {
-            name: self.name?,
-            account_profile: self.account_profile?,
-            products: products?,
-            prices: self.prices,
-        };
-        Ok(Parsed { document, lines: self.lines })
-    }
-
-    /// A price for every component: one that could not be read may be meant for it.
-    fn stand_ins(&self) -> Vec<PriceEntry> {
-        let all = self.prices.products.iter().flat_map(|priced| {
-            priced.components.iter().map(|component| PriceEntry {
-                product: priced.product.clone(),
-                component: component.name.clone(),
-                sku: component.sku_from.clone(),
-                region: None,
-                currency: Currency::Cny,
-                effective_from: DateTime::<Utc>::MAX_UTC,
-                rate: MonthlyRate::Monthly(Decimal::ZERO),
-            })
-        });
-        all.collect()
-    }
+/// Where a part of the prices is in a document.
+fn path(place: PricePlace, field: &str) -> String {
+    let place = match place {
+        PricePlace::List => return field.to_owned(),
+        PricePlace::Product(at) => format!("products[{at}]"),
+        PricePlace::Component(at, nth) => format!("products[{at}].components[{nth}]"),
+        PricePlace::Tier(at, nth) => format!("products[{at}].tiers[{nth}]"),
+        PricePlace::Price(at) => format!("prices[{at}]"),
+        PricePlace::Discount(at) => format!("discounts[{at}]"),
+    };
+    if field.is_empty() { place } else { format!("{place}.{field}") }
 }
 
 #[cfg(test)]

@@ -2,198 +2,147 @@
 
 use std::collections::BTreeMap;
 
-use kernel::ids::ProductId;
+use chrono::{DateTime, Utc};
+use kernel::{Currency, ids::ProductId};
 use rule_engine::{
+    duration::TermDuration,
     price::{
-        Bracket, Component, Condition, Discount, MonthlyRate, Off, Pays, PriceEntry, PricedProduct,
-        Tier,
+        Bracket, Component, Condition, Discount, DiscountKind, MonthlyRate, Off, Pays, PriceEntry,
+        PricedProduct, Tier,
     },
-    profile::{MoneyPolicy, OddDays, Rounding},
 };
+use rust_decimal::Decimal;
 
 use super::{
     Product,
-    profile::product_profile,
-    reader::{Fields, Noted, Place},
+    profile::{no_product_profile, product_profile},
+    reader::Place,
 };
 
-/// A product, and where its parts are.
-pub struct ReadProduct {
-    /// What it is, if all of that could be read.
-    pub product: Result<Product, Noted>,
-    /// How it is priced.
-    pub priced: PricedProduct,
-    pub line: usize,
-    pub component_lines: Vec<usize>,
-    pub tier_lines: Vec<usize>,
-}
-
-/// A product.
-pub fn product(place: &Place<'_>) -> Result<ReadProduct, Noted> {
-    let fields = place.fields()?;
-    let id = fields.required("id", Place::parsed);
-    let name = fields.required("name", Place::string);
-    let line = fields.required("line", Place::string);
-    let profile = fields.required("profile", product_profile);
-    let components = fields.optional("components", |place| place.list(component));
-    let tiers = fields.optional("tiers", |place| place.list(tier));
-    fields.finish();
-
-    let (component_lines, components) = components?.unwrap_or_default().into_iter().unzip();
-    let (tier_lines, tiers) = tiers?.unwrap_or_default().into_iter().unzip();
-    let id: ProductId = id?;
-    // Prices are checked even where the profile could not be read; nothing is priced with this.
-    let unread = MoneyPolicy {
-        name: String::new(),
-        version: 0,
-        rounding: Rounding::HalfUp,
-        odd_days: OddDays::DaysBeyondTerm,
-        divisor: 30,
+/// A product, and how it is priced.
+pub fn product(place: &Place<'_>) -> (Product, PricedProduct) {
+    let fields = place.fields();
+    let product = Product {
+        id: fields.required("id", no_product(), Place::parsed),
+        name: fields.required("name", String::new(), Place::string),
+        line: fields.required("line", String::new(), Place::string),
+        profile: fields
+            .required("profile", no_product_profile(), |place| Ok(product_profile(place))),
     };
-    let money_policy = profile.as_ref().map_or(unread, |profile| profile.money_policy.clone());
-    let priced = PricedProduct { product: id.clone(), money_policy, components, tiers };
-    let product = name.and_then(|name| Ok(Product { id, name, line: line?, profile: profile? }));
-    Ok(ReadProduct { product, priced, line: place.line(), component_lines, tier_lines })
-}
-
-fn component(place: &Place<'_>) -> Result<(usize, Component), Noted> {
-    let fields = place.fields()?;
-    let name = fields.required("name", Place::name);
-    let sku_from = fields.optional("sku_from", Place::string);
-    let quantity_from = fields.optional("quantity_from", Place::string);
+    let priced = PricedProduct {
+        product: product.id.clone(),
+        money_policy: product.profile.money_policy.clone(),
+        components: fields.or("components", Vec::new(), |place| place.every(component)),
+        tiers: fields.or("tiers", Vec::new(), |place| place.every(tier)),
+    };
     fields.finish();
-    let component = Component { name: name?, sku_from: sku_from?, quantity_from: quantity_from? };
-    Ok((place.line(), component))
+    (product, priced)
 }
 
-fn tier(place: &Place<'_>) -> Result<(usize, Tier), Noted> {
-    let fields = place.fields()?;
-    let from = fields.required("from", Place::parsed);
-    let percent = fields.optional("percent", Place::decimal);
-    let months = fields.optional("pays_months", Place::number);
-    let pays = one_of(place, &fields, ["percent", "pays_months"], || {
-        Ok(match (percent?, months?) {
-            (Some(percent), _) => Some(Pays::Percent(percent)),
-            (None, months) => months.map(Pays::PaysMonths),
-        })
-    });
+/// Stands in for one that cannot be read.
+fn no_product() -> ProductId {
+    "unread".parse().expect("a plain name")
+}
+
+fn component(place: &Place<'_>) -> Component {
+    let fields = place.fields();
+    let component = Component {
+        name: fields.required("name", String::new(), Place::name),
+        sku_from: fields.optional("sku_from", Place::string),
+        quantity_from: fields.optional("quantity_from", Place::string),
+    };
     fields.finish();
-    Ok((place.line(), Tier { from: from?, pays: pays? }))
+    component
 }
 
-/// The value of the one field of `names` that is there.
-fn one_of<T>(
-    place: &Place<'_>,
-    fields: &Fields<'_>,
-    names: [&str; 2],
-    value: impl FnOnce() -> Result<Option<T>, Noted>,
-) -> Result<T, Noted> {
-    let [first, second] = names;
-    let problem = || place.wrong(format!("needs either {first} or {second}"));
-    if fields.has(first) == fields.has(second) {
-        return Err(problem());
-    }
-    value()?.ok_or_else(problem)
+fn tier(place: &Place<'_>) -> Tier {
+    let fields = place.fields();
+    let from = fields.required("from", TermDuration::ONE_MONTH, Place::parsed);
+    let percent = fields.optional("percent", Place::decimal).map(Pays::Percent);
+    let months = fields.optional("pays_months", Place::number).map(Pays::PaysMonths);
+    fields.either(["percent", "pays_months"]);
+    fields.finish();
+    Tier { from, pays: percent.or(months).unwrap_or(Pays::Percent(Decimal::ZERO)) }
 }
 
 /// A price.
-pub fn price(place: &Place<'_>) -> Result<(usize, PriceEntry), Noted> {
-    let fields = place.fields()?;
-    let product = fields.required("product", Place::parsed);
-    let component = fields.required("component", Place::string);
-    let sku = fields.optional("sku", Place::string);
-    let region = fields.optional("region", Place::parsed);
-    let currency = fields.required("currency", Place::parsed);
-    let effective_from = fields.required("effective_from", Place::instant);
-    let monthly = fields.optional("monthly", Place::decimal);
-    let brackets = fields.optional("brackets", |place| place.list(bracket));
-    let rate = one_of(place, &fields, ["monthly", "brackets"], || {
-        Ok(match (monthly?, brackets?) {
-            (Some(monthly), _) => Some(MonthlyRate::Monthly(monthly)),
-            (None, brackets) => brackets.map(MonthlyRate::Brackets),
-        })
-    });
-    fields.finish();
+pub fn price(place: &Place<'_>) -> PriceEntry {
+    let fields = place.fields();
     let price = PriceEntry {
-        product: product?,
-        component: component?,
-        sku: sku?,
-        region: region?,
-        currency: currency?,
-        effective_from: effective_from?,
-        rate: rate?,
+        product: fields.required("product", no_product(), Place::parsed),
+        component: fields.required("component", String::new(), Place::string),
+        sku: fields.optional("sku", Place::string),
+        region: fields.optional("region", Place::parsed),
+        currency: fields.required("currency", Currency::Cny, Place::parsed),
+        effective_from: fields.required(
+            "effective_from",
+            DateTime::<Utc>::UNIX_EPOCH,
+            Place::instant,
+        ),
+        rate: {
+            let monthly = fields.optional("monthly", Place::decimal).map(MonthlyRate::Monthly);
+            let brackets = fields.optional("brackets", |place| place.every(bracket));
+            let rate = monthly.or(brackets.map(MonthlyRate::Brackets));
+            rate.unwrap_or(MonthlyRate::Monthly(Decimal::ZERO))
+        },
     };
-    Ok((place.line(), price))
+    fields.either(["monthly", "brackets"]);
+    fields.finish();
+    price
 }
 
-fn bracket(place: &Place<'_>) -> Result<Bracket, Noted> {
-    let fields = place.fields()?;
-    let up_to = fields.optional("up_to", Place::decimal);
-    let monthly = fields.required("monthly", Place::decimal);
+fn bracket(place: &Place<'_>) -> Bracket {
+    let fields = place.fields();
+    let bracket = Bracket {
+        up_to: fields.optional("up_to", Place::decimal),
+        monthly: fields.required("monthly", Decimal::ZERO, Place::decimal),
+    };
     fields.finish();
-    Ok(Bracket { up_to: up_to?, monthly: monthly? })
+    bracket
 }
 
 /// A discount.
-pub fn discount(place: &Place<'_>) -> Result<(usize, Discount), Noted> {
-    let fields = place.fields()?;
-    let id = fields.required("id", Place::name);
-    let name = fields.required("name", Place::string);
-    let kind = fields.required("kind", Place::named);
-    let valid_from = fields.optional("valid_from", Place::instant);
-    let valid_until = fields.optional("valid_until", Place::instant);
-    let when = fields.optional("when", condition);
-    let percent = fields.optional("percent_off", Place::decimal);
-    let amount = fields.optional("amount_off", amount_off);
-    let off = one_of(place, &fields, ["percent_off", "amount_off"], || {
-        Ok(match (percent?, amount?) {
-            (Some(percent), _) => Some(Off::PercentOff(percent)),
-            (None, amount) => amount,
-        })
-    });
-    fields.finish();
+pub fn discount(place: &Place<'_>) -> Discount {
+    let fields = place.fields();
     let discount = Discount {
-        id: id?,
-        name: name?,
-        kind: kind?,
-        valid_from: valid_from?,
-        valid_until: valid_until?,
-        when: when?.unwrap_or_default(),
-        off: off?,
+        id: fields.required("id", String::new(), Place::name),
+        name: fields.required("name", String::new(), Place::string),
+        kind: fields.required("kind", DiscountKind::Promotion, Place::named),
+        valid_from: fields.optional("valid_from", Place::instant),
+        valid_until: fields.optional("valid_until", Place::instant),
+        when: fields.or("when", Condition::default(), |place| Ok(condition(place))),
+        off: {
+            let percent = fields.optional("percent_off", Place::decimal).map(Off::PercentOff);
+            let amount = fields.optional("amount_off", |place| Ok(amount_off(place)));
+            percent.or(amount).unwrap_or(Off::PercentOff(Decimal::ZERO))
+        },
     };
-    Ok((place.line(), discount))
-}
-
-fn amount_off(place: &Place<'_>) -> Result<Off, Noted> {
-    let fields = place.fields()?;
-    let amount = fields.required("amount", Place::decimal);
-    let currency = fields.required("currency", Place::parsed);
+    fields.either(["percent_off", "amount_off"]);
     fields.finish();
-    Ok(Off::AmountOff { amount: amount?, currency: currency? })
+    discount
 }
 
-fn condition(place: &Place<'_>) -> Result<Condition, Noted> {
-    let fields = place.fields()?;
-    let products = fields.optional("products", |place| place.list(Place::parsed));
-    let regions = fields.optional("regions", |place| place.list(Place::parsed));
-    let durations = fields.optional("durations", |place| place.list(Place::parsed));
-    let months_at_least = fields.optional("months_at_least", Place::number);
-    let months_at_most = fields.optional("months_at_most", Place::number);
-    let order_kinds = fields.optional("order_kinds", |place| place.list(Place::named));
-    let account_labels = fields.optional("account_labels", labels);
+fn amount_off(place: &Place<'_>) -> Off {
+    let fields = place.fields();
+    let amount = fields.required("amount", Decimal::ZERO, Place::decimal);
+    let currency = fields.required("currency", Currency::Cny, Place::parsed);
     fields.finish();
-    Ok(Condition {
-        products: products?.unwrap_or_default(),
-        regions: regions?.unwrap_or_default(),
-        durations: durations?.unwrap_or_default(),
-        months_at_least: months_at_least?,
-        months_at_most: months_at_most?,
-        order_kinds: order_kinds?.unwrap_or_default(),
-        account_labels: account_labels?.unwrap_or_default(),
-    })
+    Off::AmountOff { amount, currency }
 }
 
-fn labels(place: &Place<'_>) -> Result<BTreeMap<String, Vec<String>>, Noted> {
-    let all = place.fields()?.each(|place| place.list(Place::string))?;
-    Ok(all.into_iter().collect())
+fn condition(place: &Place<'_>) -> Condition {
+    let fields = place.fields();
+    let condition = Condition {
+        products: fields.or("products", Vec::new(), |place| place.list(Place::parsed)),
+        regions: fields.or("regions", Vec::new(), |place| place.list(Place::parsed)),
+        durations: fields.or("durations", Vec::new(), |place| place.list(Place::parsed)),
+        months_at_least: fields.optional("months_at_least", Place::number),
+        months_at_most: fields.optional("months_at_most", Place::number),
+        order_kinds: fields.or("order_kinds", Vec::new(), |place| place.list(Place::named)),
+        account_labels: fields.or("account_labels", BTreeMap::new(), |place| {
+            Ok(place.fields().each(|place| place.list(Place::string)).collect())
+        }),
+    };
+    fields.finish();
+    condition
 }

@@ -1,182 +1,211 @@
 //! Profiles of products and accounts. The defaults are those of the rules.
 
+use chrono::NaiveTime;
 use rule_engine::profile::{
-    AccountProfile, AllowedDays, AutoSchedule, DayRange, MoneyPolicy, ProductProfile, Reminders,
-    Unify, VoucherRule, VoucherRules,
+    AccountProfile, AllowedDays, AutoSchedule, Boundary, DayRange, EndShown, LateStart,
+    MoneyPolicy, OddDays, ProductProfile, ProfileMistake, Reminders, Rounding, StopsWhen,
+    StrongInBatch, Unify, VoucherRule, VoucherRules, VoucherStrategy,
 };
 
-use super::reader::{Noted, Place};
+use super::reader::Place;
 
 /// The rules of a product.
-pub fn product_profile(place: &Place<'_>) -> Result<ProductProfile, Noted> {
-    let fields = place.fields()?;
-    let durations = fields.required("durations", |place| place.list(Place::parsed));
-    let auto_cycles = fields.optional("auto_cycles", |place| place.list(Place::parsed));
-    let policies = fields.required("policies", |place| place.list(Place::named));
-    let boundary = fields.optional("boundary", Place::named);
-    let end_shown = fields.optional("end_shown", Place::named);
-    let late_start = fields.required("late_start", Place::named);
-    let grace_days = fields.required("grace_days", Place::number);
-    let retention_days = fields.required("retention_days", Place::number);
-    let max_total_months = fields.optional("max_total_months", Place::number);
-    let not_renewable = fields.optional("not_renewable", Place::string);
-    let discontinued = fields.or("discontinued", false, Place::yes_or_no);
-    let converts_postpaid = fields.or("converts_postpaid", false, Place::yes_or_no);
-    let configuration_change = fields.or("configuration_change", false, Place::yes_or_no);
-    let unify = fields.optional("unify", unify);
-    let strong_in_batch = fields.optional("strong_in_batch", Place::named);
-    let auto_schedule = fields.optional("auto_schedule", auto_schedule);
-    let reminders = fields.optional("reminders", reminders);
-    let money_policy = fields.required("money_policy", money_policy);
-    let provisioner = fields.optional("provisioner", Place::string);
-    fields.finish();
-
+pub fn product_profile(place: &Place<'_>) -> ProductProfile {
+    let fields = place.fields();
+    let reminded = Reminders { at_expiry: true, ..Reminders::default() };
     let profile = ProductProfile {
-        durations: durations?,
-        auto_cycles: auto_cycles?,
-        policies: policies?,
-        boundary: boundary?.unwrap_or_default(),
-        end_shown: end_shown?.unwrap_or_default(),
-        late_start: late_start?,
-        grace_days: grace_days?,
-        retention_days: retention_days?,
-        max_total_months: max_total_months?,
-        not_renewable: not_renewable?,
-        discontinued: discontinued?,
-        converts_postpaid: converts_postpaid?,
-        configuration_change: configuration_change?,
-        unify: unify?.unwrap_or_default(),
-        strong_in_batch: strong_in_batch?.unwrap_or_default(),
-        auto_schedule: auto_schedule?,
-        reminders: reminders?.unwrap_or(Reminders { at_expiry: true, ..Reminders::default() }),
-        money_policy: money_policy?,
-        provisioner: provisioner?,
+        durations: fields.required("durations", Vec::new(), |place| place.list(Place::parsed)),
+        auto_cycles: fields.optional("auto_cycles", |place| place.list(Place::parsed)),
+        policies: fields.required("policies", Vec::new(), |place| place.list(Place::named)),
+        boundary: fields.optional("boundary", Place::named).unwrap_or_default(),
+        end_shown: fields.optional("end_shown", Place::named).unwrap_or_default(),
+        late_start: fields.required("late_start", LateStart::RenewalDate, Place::named),
+        grace_days: fields.required("grace_days", 0, Place::number),
+        retention_days: fields.required("retention_days", 0, Place::number),
+        max_total_months: fields.optional("max_total_months", Place::number),
+        not_renewable: fields.optional("not_renewable", Place::string),
+        discontinued: fields.or("discontinued", false, Place::yes_or_no),
+        converts_postpaid: fields.or("converts_postpaid", false, Place::yes_or_no),
+        configuration_change: fields.or("configuration_change", false, Place::yes_or_no),
+        unify: fields.or("unify", Unify::default(), |place| Ok(unify(place))),
+        strong_in_batch: fields.optional("strong_in_batch", Place::named).unwrap_or_default(),
+        auto_schedule: fields.optional("auto_schedule", |place| Ok(auto_schedule(place))),
+        reminders: fields.or("reminders", reminded, |place| Ok(reminders(place))),
+        money_policy: fields
+            .required("money_policy", no_money_policy(), |place| Ok(money_policy(place))),
+        provisioner: fields.optional("provisioner", Place::string),
     };
-    for mistake in profile.validate() {
+    fields.finish();
+    note(place, &profile.validate());
+    profile
+}
+
+/// Notes the mistakes that do not come from what could not be read.
+fn note(place: &Place<'_>, mistakes: &[ProfileMistake]) {
+    for mistake in mistakes.iter().filter(|it| it.needs.iter().all(|field| place.is_read(field))) {
         place.wrong_below(mistake.field, &mistake.problem);
     }
-    Ok(profile)
 }
 
-fn unify(place: &Place<'_>) -> Result<Unify, Noted> {
-    let fields = place.fields()?;
-    let offer = fields.optional("offer", Place::named);
-    let days = fields.optional("days", allowed_days);
-    let smallest_extension = fields.optional("smallest_extension", Place::named);
-    let automatic = fields.or("automatic", false, Place::yes_or_no);
-    fields.finish();
-    Ok(Unify {
-        offer: offer?.unwrap_or_default(),
-        days: days?.unwrap_or_default(),
-        smallest_extension: smallest_extension?.unwrap_or_default(),
-        automatic: automatic?,
-    })
+/// Stands in for a profile that is not there at all.
+pub fn no_product_profile() -> ProductProfile {
+    ProductProfile {
+        durations: Vec::new(),
+        auto_cycles: None,
+        policies: Vec::new(),
+        boundary: Boundary::default(),
+        end_shown: EndShown::default(),
+        late_start: LateStart::RenewalDate,
+        grace_days: 0,
+        retention_days: 0,
+        max_total_months: None,
+        not_renewable: None,
+        discontinued: false,
+        converts_postpaid: false,
+        configuration_change: false,
+        unify: Unify::default(),
+        strong_in_batch: StrongInBatch::default(),
+        auto_schedule: None,
+        reminders: Reminders::default(),
+        money_policy: no_money_policy(),
+        provisioner: None,
+    }
 }
 
-fn allowed_days(place: &Place<'_>) -> Result<AllowedDays, Noted> {
-    let fields = place.fields()?;
-    let least = fields.required("least", Place::number);
-    let most = fields.required("most", Place::number);
-    let last_of_month = fields.or("last_of_month", false, Place::yes_or_no);
+fn unify(place: &Place<'_>) -> Unify {
+    let fields = place.fields();
+    let unify = Unify {
+        offer: fields.optional("offer", Place::named).unwrap_or_default(),
+        days: fields.or("days", AllowedDays::default(), |place| Ok(allowed_days(place))),
+        smallest_extension: fields.optional("smallest_extension", Place::named).unwrap_or_default(),
+        automatic: fields.or("automatic", false, Place::yes_or_no),
+    };
     fields.finish();
-    Ok(AllowedDays { least: least?, most: most?, last_of_month: last_of_month? })
+    unify
 }
 
-fn auto_schedule(place: &Place<'_>) -> Result<AutoSchedule, Noted> {
-    let fields = place.fields()?;
-    let days_before = fields.required("days_before", Place::number);
-    let time = fields.required("time", Place::time);
-    let stop = fields.required("stop", Place::named);
-    let account_override = fields.optional("account_override", day_range);
-    let last_day_retry = fields.or("last_day_retry", true, Place::yes_or_no);
+fn allowed_days(place: &Place<'_>) -> AllowedDays {
+    let fields = place.fields();
+    let days = AllowedDays {
+        least: fields.required("least", 1, Place::number),
+        most: fields.required("most", 28, Place::number),
+        last_of_month: fields.or("last_of_month", false, Place::yes_or_no),
+    };
     fields.finish();
-    Ok(AutoSchedule {
-        days_before: days_before?,
-        time: time?,
-        stop: stop?,
-        account_override: account_override?,
-        last_day_retry: last_day_retry?,
-    })
+    days
 }
 
-fn day_range(place: &Place<'_>) -> Result<DayRange, Noted> {
-    let fields = place.fields()?;
-    let least = fields.required("least", Place::number);
-    let most = fields.required("most", Place::number);
+fn auto_schedule(place: &Place<'_>) -> AutoSchedule {
+    let fields = place.fields();
+    let schedule = AutoSchedule {
+        days_before: fields.required("days_before", 0, Place::number),
+        time: fields.required("time", NaiveTime::MIN, Place::time),
+        stop: fields.required("stop", StopsWhen::OneDay, Place::named),
+        account_override: fields.optional("account_override", |place| Ok(day_range(place))),
+        last_day_retry: fields.or("last_day_retry", true, Place::yes_or_no),
+    };
     fields.finish();
-    Ok(DayRange { least: least?, most: most? })
+    schedule
 }
 
-fn reminders(place: &Place<'_>) -> Result<Reminders, Noted> {
-    let fields = place.fields()?;
-    let days = |name| fields.optional(name, |place| place.list(Place::number));
-    let before_expiry = days("before_expiry");
-    let at_expiry = fields.or("at_expiry", true, Place::yes_or_no);
-    let after_expiry = days("after_expiry");
-    let before_release = days("before_release");
+fn day_range(place: &Place<'_>) -> DayRange {
+    let fields = place.fields();
+    let range = DayRange {
+        least: fields.required("least", 0, Place::number),
+        most: fields.required("most", 0, Place::number),
+    };
     fields.finish();
-    Ok(Reminders {
-        before_expiry: before_expiry?.unwrap_or_default(),
-        at_expiry: at_expiry?,
-        after_expiry: after_expiry?.unwrap_or_default(),
-        before_release: before_release?.unwrap_or_default(),
-    })
+    range
 }
 
-fn money_policy(place: &Place<'_>) -> Result<MoneyPolicy, Noted> {
-    let fields = place.fields()?;
-    let name = fields.required("name", Place::name);
-    let version = fields.required("version", Place::number);
-    let rounding = fields.required("rounding", Place::named);
-    let odd_days = fields.optional("odd_days", Place::named);
-    let divisor = fields.or("divisor", 30, Place::number);
+fn reminders(place: &Place<'_>) -> Reminders {
+    let fields = place.fields();
+    let days = |name| fields.or(name, Vec::new(), |place| place.list(Place::number));
+    let reminders = Reminders {
+        before_expiry: days("before_expiry"),
+        at_expiry: fields.or("at_expiry", true, Place::yes_or_no),
+        after_expiry: days("after_expiry"),
+        before_release: days("before_release"),
+    };
     fields.finish();
-    Ok(MoneyPolicy {
-        name: name?,
-        version: version?,
-        rounding: rounding?,
-        odd_days: odd_days?.unwrap_or_default(),
-        divisor: divisor?,
-    })
+    reminders
+}
+
+fn money_policy(place: &Place<'_>) -> MoneyPolicy {
+    let fields = place.fields();
+    let unread = no_money_policy();
+    let policy = MoneyPolicy {
+        name: fields.required("name", unread.name, Place::name),
+        version: fields.required("version", unread.version, Place::number),
+        rounding: fields.required("rounding", unread.rounding, Place::named),
+        odd_days: fields.optional("odd_days", Place::named).unwrap_or_default(),
+        divisor: fields.or("divisor", unread.divisor, Place::number),
+    };
+    fields.finish();
+    policy
+}
+
+/// Stands in for one that cannot be read.
+fn no_money_policy() -> MoneyPolicy {
+    MoneyPolicy {
+        name: "unread".to_owned(),
+        version: 1,
+        rounding: Rounding::HalfUp,
+        odd_days: OddDays::default(),
+        divisor: 30,
+    }
 }
 
 /// How the accounts of a catalog are treated.
-pub fn account_profile(place: &Place<'_>) -> Result<AccountProfile, Noted> {
-    let fields = place.fields()?;
-    let vouchers = fields.required("vouchers", voucher_rules);
-    let unpaid_order_days = fields.or("unpaid_order_days", 15, Place::number);
-    let quote_hold_minutes = fields.or("quote_hold_minutes", 15, Place::number);
-    let batch_limit = fields.or("batch_limit", 100, Place::number);
-    let batch_limit_with_bound = fields.or("batch_limit_with_bound", 1_000, Place::number);
-    let outage_hours = fields.or("outage_hours", 24, Place::number);
-    fields.finish();
-
+pub fn account_profile(place: &Place<'_>) -> AccountProfile {
+    let fields = place.fields();
     let profile = AccountProfile {
-        vouchers: vouchers?,
-        unpaid_order_days: unpaid_order_days?,
-        quote_hold_minutes: quote_hold_minutes?,
-        batch_limit: batch_limit?,
-        batch_limit_with_bound: batch_limit_with_bound?,
-        outage_hours: outage_hours?,
+        vouchers: fields.required("vouchers", no_voucher_rules(), |place| Ok(voucher_rules(place))),
+        unpaid_order_days: fields.or("unpaid_order_days", 15, Place::number),
+        quote_hold_minutes: fields.or("quote_hold_minutes", 15, Place::number),
+        batch_limit: fields.or("batch_limit", 100, Place::number),
+        batch_limit_with_bound: fields.or("batch_limit_with_bound", 1_000, Place::number),
+        outage_hours: fields.or("outage_hours", 24, Place::number),
     };
-    for mistake in profile.validate() {
-        place.wrong_below(mistake.field, &mistake.problem);
+    fields.finish();
+    note(place, &profile.validate());
+    profile
+}
+
+/// Stands in for a profile that is not there at all.
+pub fn no_account_profile() -> AccountProfile {
+    AccountProfile {
+        vouchers: no_voucher_rules(),
+        unpaid_order_days: 15,
+        quote_hold_minutes: 15,
+        batch_limit: 100,
+        batch_limit_with_bound: 1_000,
+        outage_hours: 24,
     }
-    Ok(profile)
 }
 
-fn voucher_rules(place: &Place<'_>) -> Result<VoucherRules, Noted> {
-    let fields = place.fields()?;
-    let manual = fields.required("manual", voucher_rule);
-    let automatic = fields.required("automatic", voucher_rule);
-    fields.finish();
-    Ok(VoucherRules { manual: manual?, automatic: automatic? })
+fn no_voucher_rules() -> VoucherRules {
+    VoucherRules { manual: no_voucher_rule(), automatic: no_voucher_rule() }
 }
 
-fn voucher_rule(place: &Place<'_>) -> Result<VoucherRule, Noted> {
-    let fields = place.fields()?;
-    let strategy = fields.required("strategy", Place::named);
-    let max_per_payment = fields.optional("max_per_payment", Place::number);
+const fn no_voucher_rule() -> VoucherRule {
+    VoucherRule { strategy: VoucherStrategy::LargestFirst, max_per_payment: None }
+}
+
+fn voucher_rules(place: &Place<'_>) -> VoucherRules {
+    let fields = place.fields();
+    let rule = |name| fields.required(name, no_voucher_rule(), |place| Ok(voucher_rule(place)));
+    let rules = VoucherRules { manual: rule("manual"), automatic: rule("automatic") };
     fields.finish();
-    Ok(VoucherRule { strategy: strategy?, max_per_payment: max_per_payment? })
+    rules
+}
+
+fn voucher_rule(place: &Place<'_>) -> VoucherRule {
+    let fields = place.fields();
+    let rule = VoucherRule {
+        strategy: fields.required("strategy", VoucherStrategy::LargestFirst, Place::named),
+        max_per_payment: fields.optional("max_per_payment", Place::number),
+    };
+    fields.finish();
+    rule
 }

@@ -1,6 +1,10 @@
 //! Reads nodes into values and notes every mistake, not only the first.
 
-use std::{cell::RefCell, collections::HashSet, str::FromStr};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashSet},
+    str::FromStr,
+};
 
 use chrono::{DateTime, Datelike as _, NaiveTime, SubsecRound as _, Utc};
 use marked_yaml::{Marker, Node, types::MarkedMappingNode};
@@ -17,7 +21,11 @@ const MAX_MISTAKES: usize = 1_000;
 
 /// What is wrong with a document so far.
 #[derive(Debug, Default)]
-pub struct Mistakes(RefCell<Vec<Mistake>>);
+pub struct Mistakes {
+    all: RefCell<Vec<Mistake>>,
+    /// The paths of what could not be read.
+    unread: RefCell<BTreeSet<String>>,
+}
 
 /// A mistake has been noted; what it is in the way of has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +34,7 @@ pub struct Noted;
 impl Mistakes {
     /// Keeps what is wrong in `line`.
     pub fn note(&self, line: usize, problem: impl Into<String>) -> Noted {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.all.borrow_mut();
         if all.len() < MAX_MISTAKES {
             all.push(Mistake { line, problem: problem.into() });
         }
@@ -35,10 +43,24 @@ impl Mistakes {
 
     /// All of them, by line.
     pub fn sorted(self) -> Vec<Mistake> {
-        let mut all = self.0.into_inner();
+        let mut all = self.all.into_inner();
         all.sort();
         all.dedup();
         all
+    }
+
+    fn not_read(&self, path: String) {
+        self.unread.borrow_mut().insert(path);
+    }
+
+    /// Whether the value at `path` was read, whole: nothing above it and nothing in it failed.
+    pub fn is_read(&self, path: &str) -> bool {
+        let unread = self.unread.borrow();
+        let mut around =
+            path.match_indices(['.', '[']).map(|(at, _)| &path[..at]).chain(["", path]);
+        let mut inside = unread.range(path.to_owned()..).map_while(|each| each.strip_prefix(path));
+        !around.any(|each| unread.contains(each))
+            && !inside.any(|rest| rest.starts_with(['.', '[']))
     }
 }
 
@@ -63,6 +85,11 @@ impl<'a> Place<'a> {
         Self { node, line, path, ..self.clone() }
     }
 
+    /// What is wrong with its document so far.
+    pub fn mistakes(&self) -> &'a Mistakes {
+        self.mistakes
+    }
+
     /// The line that it begins in.
     pub fn line(&self) -> usize {
         self.line
@@ -70,38 +97,75 @@ impl<'a> Place<'a> {
 
     /// Notes that the node is not what it should be.
     pub fn wrong(&self, problem: impl std::fmt::Display) -> Noted {
+        self.mistakes.not_read(self.path.clone());
+        self.note(problem)
+    }
+
+    fn note(&self, problem: impl std::fmt::Display) -> Noted {
         let path = if self.path.is_empty() { "the document" } else { &self.path };
         self.mistakes.note(self.line, format!("{path} {problem}"))
     }
 
-    /// Notes what is wrong with a field below the node, by its path such as `unify.days.most`.
-    pub fn wrong_below(&self, path: &str, problem: &str) -> Noted {
+    /// The path of what is at `path` below the node.
+    fn below(&self, path: &str) -> String {
+        if self.path.is_empty() { path.to_owned() } else { format!("{}.{path}", self.path) }
+    }
+
+    /// Whether what is at `path` below the node was read, whole.
+    pub fn is_read(&self, path: &str) -> bool {
+        self.mistakes.is_read(&self.below(path))
+    }
+
+    /// Whether all of the document was read so far.
+    pub fn all_read(&self) -> bool {
+        self.mistakes.unread.borrow().is_empty()
+    }
+
+    /// Notes what is wrong with a value below the node, by its path such as `unify.days.most`.
+    pub fn wrong_below(&self, path: &str, problem: &str) {
+        self.mistakes.note(self.line_of(path), format!("{} {problem}", self.below(path)));
+    }
+
+    /// The line of the value at `path` below the node, such as `tiers[1].percent`; if it is not
+    /// there, that of what it would be in.
+    pub fn line_of(&self, path: &str) -> usize {
         let mut line = self.line;
-        let mut node = Some(self.node);
-        for name in path.split('.') {
-            node = node.and_then(Node::as_mapping).and_then(|mapping| mapping.get_node(name));
-            line = node.and_then(|node| node.span().start()).map_or(line, Marker::line);
+        let mut node = self.node;
+        let steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+        for step in steps.filter(|step| !step.is_empty()) {
+            let inner = match (node, step.parse::<usize>()) {
+                (Node::Mapping(fields), _) => {
+                    let field = fields.iter().find(|(key, _)| key.as_str() == step);
+                    field.map(|(key, node)| (key.span(), node))
+                }
+                (Node::Sequence(elements), Ok(at)) => {
+                    elements.get(at).map(|node| (node.span(), node))
+                }
+                _ => None,
+            };
+            let Some((span, inner)) = inner else { break };
+            line = span.start().map_or(line, Marker::line);
+            node = inner;
         }
-        self.mistakes.note(line, format!("{}.{path} {problem}", self.path))
+        line
     }
 
-    /// The fields of a mapping.
-    pub fn fields(&self) -> Result<Fields<'a>, Noted> {
-        let node = self.node.as_mapping().ok_or_else(|| self.wrong("must be a mapping"))?;
-        Ok(Fields { place: self.clone(), node, known: RefCell::default() })
+    /// The fields of a mapping; none of anything else, which is noted.
+    pub fn fields(&self) -> Fields<'a> {
+        let node = self.node.as_mapping();
+        if node.is_none() {
+            self.wrong("must be a mapping");
+        }
+        Fields { place: self.clone(), node, known: RefCell::default() }
     }
 
-    /// The elements of a sequence, each read by `read`.
+    /// Those elements of a sequence that `read` can read.
     pub fn list<T>(&self, read: impl Fn(&Self) -> Result<T, Noted>) -> Result<Vec<T>, Noted> {
-        // All are read before any failure counts.
-        self.readable(read)?.into_iter().collect()
+        Ok(self.every(read)?.into_iter().flatten().collect())
     }
 
-    /// The elements of a sequence, each read by `read`, also where some cannot be.
-    pub fn readable<T>(
-        &self,
-        read: impl Fn(&Self) -> Result<T, Noted>,
-    ) -> Result<Vec<Result<T, Noted>>, Noted> {
+    /// What `read` makes of every element of a sequence.
+    pub fn every<T>(&self, read: impl Fn(&Self) -> T) -> Result<Vec<T>, Noted> {
         let nodes = self.node.as_sequence().ok_or_else(|| self.wrong("must be a list"))?;
         let elements = nodes.iter().enumerate().map(|(at, node)| {
             let line = node.span().start().map_or(self.line, Marker::line);
@@ -194,34 +258,36 @@ impl<'a> Place<'a> {
 #[derive(Debug)]
 pub struct Fields<'a> {
     place: Place<'a>,
-    node: &'a MarkedMappingNode,
+    node: Option<&'a MarkedMappingNode>,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
-    /// A field that must be there.
+    /// A field that must be there; `stand_in` where it cannot be read, so that all else can be
+    /// checked. A document with stand-ins has mistakes and is never used.
     pub fn required<T>(
         &self,
         name: &'static str,
+        stand_in: T,
         read: impl FnOnce(&Place<'a>) -> Result<T, Noted>,
-    ) -> Result<T, Noted> {
-        let value = self.optional(name, read)?;
-        value.ok_or_else(|| self.place.wrong(format!("needs the field {name}")))
+    ) -> T {
+        if self.node.is_some() && !self.has(name) {
+            self.place.mistakes.not_read(self.place.below(name));
+            self.place.note(format!("needs the field {name}"));
+        }
+        self.optional(name, read).unwrap_or(stand_in)
     }
 
-    /// A field that may be left out.
+    /// A field that may be left out; also none where it cannot be read.
     pub fn optional<T>(
         &self,
         name: &'static str,
         read: impl FnOnce(&Place<'a>) -> Result<T, Noted>,
-    ) -> Result<Option<T>, Noted> {
+    ) -> Option<T> {
         self.known.borrow_mut().push(name);
-        let found = self.node.iter().find(|(key, _)| key.as_str() == name);
-        let Some((key, node)) = found else { return Ok(None) };
+        let (key, node) = self.node?.iter().find(|(key, _)| key.as_str() == name)?;
         let line = key.span().start().map_or(self.place.line, Marker::line);
-        let path = &self.place.path;
-        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        read(&self.place.child(node, line, path)).map(Some)
+        read(&self.place.child(node, line, self.place.below(name))).ok()
     }
 
     /// A field that is `default` where it is left out.
@@ -230,37 +296,45 @@ impl<'a> Fields<'a> {
         name: &'static str,
         default: T,
         read: impl FnOnce(&Place<'a>) -> Result<T, Noted>,
-    ) -> Result<T, Noted> {
-        Ok(self.optional(name, read)?.unwrap_or(default))
+    ) -> T {
+        self.optional(name, read).unwrap_or(default)
     }
 
-    /// Whether a field is there.
-    pub fn has(&self, name: &str) -> bool {
-        self.node.get_node(name).is_some()
+    /// Notes where not exactly one of two fields is there.
+    pub fn either(&self, [first, second]: [&str; 2]) {
+        if self.node.is_some() && self.has(first) == self.has(second) {
+            for name in [first, second] {
+                self.place.mistakes.not_read(self.place.below(name));
+            }
+            self.place.note(format!("needs either {first} or {second}"));
+        }
     }
 
-    /// Every field, whatever its name, read by `read`.
+    fn has(&self, name: &str) -> bool {
+        self.node.is_some_and(|node| node.get_node(name).is_some())
+    }
+
+    /// Those fields, whatever their names, that `read` can read.
     pub fn each<T>(
         &self,
         read: impl Fn(&Place<'a>) -> Result<T, Noted>,
-    ) -> Result<Vec<(String, T)>, Noted> {
-        let all = self.node.iter().map(|(key, node)| {
+    ) -> impl Iterator<Item = (String, T)> {
+        self.node.into_iter().flat_map(|node| node.iter()).filter_map(move |(key, node)| {
             let line = key.span().start().map_or(self.place.line, Marker::line);
-            let path = format!("{}.{}", self.place.path, key.as_str());
-            Ok((key.as_str().to_owned(), read(&self.place.child(node, line, path))?))
-        });
-        all.collect::<Vec<_>>().into_iter().collect()
+            let place = self.place.child(node, line, self.place.below(key.as_str()));
+            Some((key.as_str().to_owned(), read(&place).ok()?))
+        })
     }
 
     /// Notes the fields that nobody asked for.
     pub fn finish(self) {
         let known = self.known.into_inner();
-        for key in self.node.keys() {
+        for key in self.node.into_iter().flat_map(|node| node.keys()) {
             let name = key.as_str();
             if !known.contains(&name) && !self.place.stand_ins.contains(name) {
                 let line = key.span().start().map_or(self.place.line, Marker::line);
                 let place = Place { line, ..self.place.clone() };
-                place.wrong(format!("has no field {name:?}; it has {}", known.join(", ")));
+                place.note(format!("has no field {name:?}; it has {}", known.join(", ")));
             }
         }
     }

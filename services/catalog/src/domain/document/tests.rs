@@ -124,7 +124,9 @@ discounts: none
     insta::assert_snapshot!(mistakes(text), @r#"
     1: catalog must be 1 to 64 letters, digits or any of . _ : - and start with a letter or digit
     2: the document has no field "acount_profile"; it has catalog, account_profile, products, prices, discounts
+    5: account_profile.vouchers.manual.max_per_payment must be at least 1, or be left out
     5: account_profile.vouchers.manual.strategy is wrong: unknown variant `LARGEST`, expected one of `NEAREST_EXPIRY_THEN_LARGEST`, `SMALLEST_THEN_NEAREST`, `LARGEST_FIRST`, `COVER_WHOLE_FIRST`, `CHOSEN_BY_USER`
+    6: account_profile.vouchers.automatic.strategy cannot be CHOSEN_BY_USER: nobody is there to choose
     7: automatic is there twice, first in line 6
     9: products[0] needs the field line
     10: products[0].name must not be empty
@@ -132,6 +134,7 @@ discounts: none
     12: products[0].profile.durations[2] must be a number of months or years such as 6m or 1y, at most 999
     13: products[0].profile.policies[0] is wrong: unknown variant `AUTOMATIC`, expected one of `MANUAL`, `AUTO`, `POSTPAID_AFTER_EXPIRY`, `NOT_RENEW`
     15: products[0].profile.grace_days must be a whole number from 0 on
+    16: products[0].profile.retention_days must be at most 3650
     17: products[0].profile.unify.days.most must be a whole number from 0 on
     18: products[0].profile.auto_schedule.time must be a time such as 08:00
     18: stop is there twice, first in line 18
@@ -198,6 +201,47 @@ prices:
     ");
 }
 
+// T-1, P-1, R-1, U-1, A-1, M-1, M-2, M-3: in a file where hardly a part can be read, every part that
+// can is held against its rules: one mistake in each line that says so, and none in any other.
+#[test]
+fn what_can_be_read_is_checked_wherever_it_stands() {
+    let text = include_str!("tests/mistakes.yaml");
+    let mut expected: Vec<(usize, &str)> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let wrong = line.split("# ").filter_map(|each| each.strip_prefix("wrong: "));
+        expected.extend(wrong.map(|problem| (at + 1, problem.trim())));
+    }
+    let mut unexpected = Parsed::read(text).unwrap_err();
+    for &(line, problem) in &expected {
+        let found =
+            unexpected.iter().position(|it| it.line == line && it.problem.contains(problem));
+        let Some(found) = found else { panic!("line {line}, {problem:?}: {unexpected:#?}") };
+        unexpected.remove(found);
+    }
+    assert_eq!(unexpected, []);
+    assert!(expected.len() > 40);
+}
+
+// M-1: a list that is none says nothing about what would stand in it.
+#[test]
+fn lists_that_are_none_make_nothing_unknown() {
+    let price = "{product: vm, component: flavor, currency: CNY, effective_from: 2024-01-01T00:00:00Z, monthly: 1}";
+    let text = small(&format!("    components: [{{name: flavor}}]\nprices: [{price}]\n"));
+    assert_eq!(mistakes(&text), "");
+    for (good, bad, expected) in [
+        ("[{name: flavor}]", "none", "17: products[0].components must be a list\n"),
+        (&*format!("[{price}]"), "none", "18: prices must be a list\n"),
+        (
+            "products:",
+            "products: none\nsold:",
+            "6: products must be a list\n7: the document has no field \"sold\"; it has catalog, \
+             account_profile, products, prices, discounts\n",
+        ),
+    ] {
+        assert_eq!(mistakes(&text.replace(good, bad)), expected);
+    }
+}
+
 // T-7, P-1, A-1: what profiles refuse is named at the field.
 #[test]
 fn mistakes_of_profiles_have_lines() {
@@ -217,7 +261,7 @@ fn mistakes_of_profiles_have_lines() {
     12: products[0].profile.policies must allow MANUAL, which is the default
     13: products[0].profile.max_total_months leaves no room for the shortest duration, 1 month
     16: products[0].profile.unify.automatic needs ALONE or WITH_DURATION to be offered
-    18: products[0].profile.unify.days must be a range within 1 to 28
+    17: products[0].profile.unify.days must be a range within 1 to 28
     ");
 }
 

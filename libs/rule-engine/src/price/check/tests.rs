@@ -1,7 +1,7 @@
 use kernel::Currency;
 
 use super::{
-    super::{Condition, DiscountKind},
+    super::{Condition, DiscountKind, PriceBook},
     *,
 };
 use crate::profile::{MoneyPolicy, OddDays, Rounding};
