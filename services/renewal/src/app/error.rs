@@ -71,7 +71,7 @@ impl From<sea_orm::DbErr> for CallError {
 }
 
 impl From<ProfileMistake> for CallError {
-    fn from(ProfileMistake { field, problem }: ProfileMistake) -> Self {
+    fn from(ProfileMistake { field, problem, .. }: ProfileMistake) -> Self {
         Self::Settings { field, problem }
     }
 }
