@@ -38,6 +38,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a statement may wait for a row lock on PostgreSQL.
 const LOCK_TIMEOUT: &str = "3s";
 
+/// How long a transaction may do nothing on PostgreSQL before the server ends it, with its locks.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "30s";
+
 /// How long to wait for a connection of a pool, or for SQLite's write lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -261,7 +264,13 @@ fn postgres(url: &DatabaseUrl) -> ConnectOptions {
 }
 
 fn limited(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([("lock_timeout", LOCK_TIMEOUT)])
+    options.options([
+        ("lock_timeout", LOCK_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+        // Statements have fixed texts over rows in one parameter: how they are run best does not
+        // depend on it, and planning them anew each time costs more than running them.
+        ("plan_cache_mode", "force_generic_plan"),
+    ])
 }
 
 fn pool_of(url: &DatabaseUrl, size: u32) -> ConnectOptions {

@@ -14,3 +14,4 @@ pub mod request;
 pub mod serve;
 pub mod status;
 pub mod telemetry;
+pub mod together;

@@ -31,12 +31,17 @@ use kernel::{
     Env,
     ids::{AccountId, PaymentId},
 };
+use platform::together::Queue;
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
     wallet::v1::{ChargeRequest, Payment},
 };
 
-use self::rules::{Catalogue, Rules};
+use self::{
+    create::make::Maker,
+    rules::{Catalogue, Rules},
+    settle::complete::Completer,
+};
 use crate::store::Store;
 
 /// Another service did not do what it was asked.
@@ -90,20 +95,26 @@ pub struct Orders {
     rules: Arc<Rules>,
     pricing: Arc<dyn Pricing>,
     funds: Arc<dyn Funds>,
+    maker: Queue<Maker>,
+    completer: Queue<Completer>,
     env: Env,
 }
 
 impl Orders {
-    /// Orders in `store`, priced and paid elsewhere.
+    /// Orders in `store`, priced and paid elsewhere. Starts the tasks that make and complete orders;
+    /// they end with the last clone.
     #[must_use]
-    pub fn new(
+    pub fn start(
         store: Store,
         rules: Arc<Rules>,
         pricing: Arc<dyn Pricing>,
         funds: Arc<dyn Funds>,
         env: Env,
     ) -> Self {
-        Self { store, rules, pricing, funds, env }
+        let backend = store.database().backend();
+        let maker = Queue::start(Maker::new(store.clone(), env.clone()), backend);
+        let completer = Queue::start(Completer::new(store.clone(), env.clone()), backend);
+        Self { store, rules, pricing, funds, maker, completer, env }
     }
 
     /// The time that a request is judged at.

@@ -62,7 +62,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
     let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
 
-    let orders = Orders::new(store.clone(), Arc::clone(&rules), catalog, wallet, env.clone());
+    let orders = Orders::start(store.clone(), Arc::clone(&rules), catalog, wallet, env.clone());
 
     let accounts = Accounts::new(store.clone(), Arc::clone(&rules), env.clone());
     let instances = InstanceGrpc::new(

@@ -16,7 +16,12 @@ pub mod quotes;
 pub mod requests;
 pub mod values;
 
-use platform::database::{Backend, Database, MaybeTransient, is_transient};
+use std::sync::Arc;
+
+use platform::{
+    database::{Backend, Database, MaybeTransient, is_transient},
+    together::Unanswered,
+};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
     QuerySelect as _, Select,
@@ -33,11 +38,34 @@ pub enum StoreError {
     /// A row holds what this program cannot read.
     #[error("{0} cannot be read")]
     Unreadable(String),
+    /// A request among those that are done together has made an order before.
+    #[error("a request has made an order before")]
+    Taken,
+    /// The transaction failed that this shared with others.
+    #[error(transparent)]
+    Together(Arc<Self>),
+    /// The transaction took too long or hit a bug; what it did is known by its ids.
+    #[error("a transaction was left without an outcome")]
+    NoOutcome,
+}
+
+impl From<Unanswered<Self>> for StoreError {
+    fn from(unanswered: Unanswered<Self>) -> Self {
+        match unanswered {
+            Unanswered::Together(error) => Self::Together(error),
+            Unanswered::NoOutcome => Self::NoOutcome,
+        }
+    }
 }
 
 impl MaybeTransient for StoreError {
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if is_transient(error))
+        match self {
+            Self::Database(error) => is_transient(error),
+            Self::Together(error) => error.is_transient(),
+            Self::NoOutcome => true,
+            Self::Unreadable(_) | Self::Taken => false,
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 mod charge;
 mod fund;
 mod look;
-mod queue;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,11 +14,11 @@ use platform::{
     database::MaybeTransient,
     request::RequestDigest,
     status::{ApiError, BUSY, INTERNAL, Replayed},
+    together::{Queue, Unanswered},
 };
 use rule_engine::reason::{Reason, Refusal};
 use tonic::Code;
 
-use self::queue::Queue;
 pub use self::{
     charge::Till,
     fund::Issue,
@@ -36,21 +35,21 @@ pub struct Wallets {
     store: Store,
     env: Env,
     till: Till,
-    queue: Queue,
+    queue: Queue<Till>,
 }
 
 impl Wallets {
     /// Starts the task that takes single payments; it ends with the last clone.
     pub fn start(store: Store, env: Env) -> Self {
         let till = Till::new(store.clone(), env.clone());
-        let queue = Queue::start(till.clone());
+        let queue = Queue::start(till.clone(), store.backend());
         Self { store, env, till, queue }
     }
 
     /// Takes one payment, together with those that others ask for at the same time; see
     /// [`Till::charge`].
     pub async fn charge(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
-        self.queue.charge(charge).await
+        self.queue.ask(charge).await
     }
 
     /// Takes many payments; see [`Till::charge`].
@@ -101,9 +100,18 @@ pub enum WalletError {
     /// The transaction failed that took this payment together with others.
     #[error(transparent)]
     Together(Arc<Self>),
-    /// The transaction ended without an outcome, which is a bug; what it did is known by its ids.
+    /// The transaction took too long or hit a bug; what it did is known by its ids.
     #[error("the payment was left without an outcome")]
     NoOutcome,
+}
+
+impl From<Unanswered<Self>> for WalletError {
+    fn from(unanswered: Unanswered<Self>) -> Self {
+        match unanswered {
+            Unanswered::Together(error) => Self::Together(error),
+            Unanswered::NoOutcome => Self::NoOutcome,
+        }
+    }
 }
 
 impl MaybeTransient for WalletError {

@@ -136,11 +136,6 @@ impl World {
         Self { wallets, store, database, clock, env, _folder: folder }
     }
 
-    /// What takes payments, without the queue before it.
-    pub fn till(&self) -> Till {
-        Till::new(self.store.clone(), self.env.clone())
-    }
-
     /// Opens a wallet with so much cash.
     pub async fn with_cash(&self, account: &AccountId, minor: i64) {
         self.open(account, Cny).await;

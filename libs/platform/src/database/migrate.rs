@@ -35,7 +35,7 @@ impl Database {
     /// Applies what is pending, all of it or nothing, one process at a time.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), SchemaError> {
         if self.backend() == Backend::Postgres {
-            retry(|| async { self.writer().execute_unprepared(LOCK_TABLE).await }).await?;
+            self.make_lock_table().await?;
         }
         let transaction = self.begin_write().await?;
         if self.backend() == Backend::Postgres {
@@ -43,6 +43,16 @@ impl Database {
         }
         M::up(&transaction, None).await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whoever collides with another process has waited until the table is there.
+    async fn make_lock_table(&self) -> Result<(), DbErr> {
+        let make = || self.writer().execute_unprepared(LOCK_TABLE);
+        match retry(make).await {
+            Err(error) if error.sql_err().is_some() => make().await?,
+            made => made?,
+        };
         Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! Making an order (step 1), and beginning its payment in the same transaction where the call asks
 //! for it (step 2).
 
+pub mod make;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
     Money,
     ids::{AccountId, OrderId, QuoteId, RequestId},
 };
 use platform::{
-    database::retry,
     fault::{self, Fault},
     request::RequestDigest,
     status::Replayed,
@@ -15,18 +16,16 @@ use platform::{
 use proto::renewal::v1 as pb;
 use rule_engine::reason::{Reason, Refusal};
 
+use self::make::Making;
 use super::{
     Orders, bill,
     failure::OrderError,
     pay::begin_payment,
     preview::{Priced, Wanted, sum, unpriced_of},
-    settle,
 };
 use crate::{
     domain::order::State,
     store::{
-        bulk,
-        events::{self, Event},
         orders::{self, Order},
         quotes,
     },
@@ -70,7 +69,7 @@ impl Orders {
         for _ in 0..ROUNDS {
             let now = self.env.now();
             let made = match self.ready(command, now).await {
-                Ok(ready) => retry(|| self.make(command, &ready, now)).await?,
+                Ok(ready) => self.make(command, ready, now).await?,
                 // Refused, perhaps, because of what this same request has made before.
                 Err(error) => match self.made_before(command).await? {
                     Some(order) => return Ok(Replayed::Again(order)),
@@ -162,28 +161,19 @@ impl Orders {
         Ok(Priced { planned, snapshot, payable, claims })
     }
 
-    /// One transaction: request, order, claims and events. None if somebody else was first.
+    /// One transaction, which others may share: request, order, claims and events. None if somebody
+    /// else was first.
     async fn make(
         &self,
         command: &Create,
-        ready: &Priced,
+        ready: Priced,
         now: DateTime<Utc>,
     ) -> Result<Option<Order>, OrderError> {
-        let order = self.new_order(command, ready, now);
-        let Order { account, id, .. } = &order;
-        let transaction = self.store.begin().await?;
-        if !orders::insert(&transaction, &order).await?
-            || !bulk::claim(&transaction, account, *id, &ready.claims).await?
-        {
+        let order = self.new_order(command, &ready, now);
+        let making = Making { order: order.clone(), claims: ready.claims };
+        if !self.maker.ask(making).await? {
             return Ok(None);
         }
-        let mut told = vec![Event::new("order.created", account.clone()).of_order(*id)];
-        // W-5: there is nothing to pay.
-        if order.state == State::Completed {
-            told.extend(settle::extend(&transaction, &order, now).await?);
-        }
-        events::record(&transaction, &self.env, now, told).await?;
-        transaction.commit().await?;
         fault::point(match order.state {
             State::PendingPayment => Fault::AfterCreate,
             State::Paying => Fault::AfterPaying,

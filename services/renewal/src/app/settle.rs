@@ -1,32 +1,27 @@
 //! Taking the money, and appending what was paid for (steps 3 and 4).
 
-use std::collections::HashMap;
+pub mod complete;
 
-use chrono::{DateTime, Utc};
 use platform::{
     database::retry,
     fault::{self, Fault},
     status::reason,
 };
 use proto::{
-    convert::{instant, timestamp},
-    renewal::internal::v1::SnapshotItem,
-    r#type::v1 as types,
+    convert::timestamp,
     wallet::v1::{Charge, ChargeRequest, Payment, PaymentRefusal, payment},
 };
 use rule_engine::reason::Reason;
-use sea_orm::DatabaseTransaction;
 
+use self::complete::Paid;
 use super::{Orders, RemoteError, bill, failure::OrderError, pay};
 use crate::{
     domain::order::State,
-    grpc::wire::configuration,
     store::{
         StoreError,
-        bulk::{self, SettledInstance},
         events::{self, Event},
         orders::{self, Order},
-        requests, values,
+        requests,
     },
 };
 
@@ -71,15 +66,13 @@ impl Orders {
         }
         let mut order = order;
         for _ in 0..ROUNDS {
-            let settled = retry(|| async {
-                let (order, payment) = (order.clone(), payment.clone());
-                if succeeded {
-                    self.complete(order, payment).await
-                } else {
-                    self.give_back(order, payment).await
-                }
-            });
-            if let Some(settled) = settled.await? {
+            let settled = if succeeded {
+                let paid = Paid { order: order.clone(), payment: payment.clone() };
+                self.completer.ask(paid).await?
+            } else {
+                retry(|| self.give_back(order.clone(), payment.clone())).await?
+            };
+            if let Some(settled) = settled {
                 fault::point(Fault::AfterSettle);
                 return Ok(settled);
             }
@@ -92,29 +85,6 @@ impl Orders {
             order = found;
         }
         Err(OrderError::Busy)
-    }
-
-    /// Paid: terms, instances, order and events in one transaction (O-1). None if somebody else has
-    /// changed the order since it was loaded.
-    async fn complete(
-        &self,
-        mut order: Order,
-        payment: Payment,
-    ) -> Result<Option<Order>, OrderError> {
-        let now = self.env.now();
-        order.state = State::Completed;
-        order.payment = Some(payment);
-        order.next_attempt_at = None;
-        order.attempts = 0;
-        let transaction = self.store.begin().await?;
-        if !orders::save(&transaction, &mut order).await? {
-            return Ok(None);
-        }
-        let mut told = vec![Event::new("order.paid", order.account.clone()).of_order(order.id)];
-        told.extend(extend(&transaction, &order, now).await?);
-        events::record(&transaction, &self.env, now, told).await?;
-        transaction.commit().await?;
-        Ok(Some(order))
     }
 
     /// Not paid: the order awaits its payment again, with its claim, and the request may come again
@@ -183,59 +153,6 @@ fn charge(order: &Order) -> Result<ChargeRequest, OrderError> {
         }),
         as_of: Some(timestamp(as_of)),
     })
-}
-
-/// Appends the terms of a paid order, makes its instances what they are from now on and drops the
-/// claim; answers what is to be told.
-pub async fn extend(
-    transaction: &DatabaseTransaction,
-    order: &Order,
-    now: DateTime<Utc>,
-) -> Result<Vec<Event>, StoreError> {
-    let settled = order.snapshot.items.iter().map(settled_instance).collect::<Option<Vec<_>>>();
-    let settled = settled.ok_or_else(|| unreadable(order, "plan"))?;
-    let Order { account, id, .. } = order;
-    let versions = bulk::extend(transaction, account, *id, &settled).await?;
-    let versions: HashMap<_, _> =
-        versions.into_iter().map(|instance| (instance.id, instance.version)).collect();
-    let terms = settled.iter().map(|one| Some((*versions.get(&one.id)?, one)));
-    // The claim is what makes sure that they can be extended: without it, nobody may be.
-    let terms = terms.collect::<Option<Vec<_>>>().ok_or_else(|| unreadable(order, "claim"))?;
-    bulk::append_terms(transaction, account, *id, &terms, now).await?;
-    terms.iter().map(|(version, one)| renewed(order, one, *version)).collect()
-}
-
-fn renewed(order: &Order, one: &SettledInstance, version: i64) -> Result<Event, StoreError> {
-    let instance = one.id.parse().map_err(|_| unreadable(order, "instance"))?;
-    let paid_until = values::instant(one.end_time)?;
-    Ok(Event::new("instance.renewed", order.account.clone())
-        .of_instance(instance, version)
-        .of_order(order.id)
-        .with("paid_until", paid_until.to_rfc3339()))
-}
-
-fn settled_instance(item: &SnapshotItem) -> Option<SettledInstance> {
-    let (bill, planned) = (item.item.as_ref()?, item.planned.as_ref()?);
-    let time = |time: prost_types::Timestamp| instant(time).ok().map(values::micros);
-    let bought = bill.configuration.clone().filter(|_| item.changes_configuration);
-    Some(SettledInstance {
-        id: bill.instance_id.clone(),
-        start_time: time(planned.start_time?)?,
-        end_time: time(planned.end_time?)?,
-        anchor: planned.anchor_day,
-        amount: bill.quote.as_ref()?.payable.as_ref()?.minor_units,
-        converted: bill.order_kind() == types::OrderKind::Conversion,
-        bought: bought.map(json).transpose().ok()?,
-        configuration: planned.configuration.clone().map(json).transpose().ok()?,
-        pending_configuration: planned.pending_configuration.clone().map(json).transpose().ok()?,
-        pending_from: planned.pending_from.and_then(time),
-        nothing_pending: planned.nothing_pending,
-    })
-}
-
-/// A configuration as its column holds it.
-fn json(wire: types::Configuration) -> Result<String, String> {
-    configuration(Some(wire)).map(|configuration| values::to_json(&configuration))
 }
 
 fn unreadable(order: &Order, what: &str) -> StoreError {

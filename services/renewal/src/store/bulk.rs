@@ -1,13 +1,16 @@
-//! Statements for the many instances of an order at once: a fixed text for each database, and a
+//! Statements for the many instances of many orders at once: a fixed text for each database, and a
 //! constant number of them, however many instances there are.
 //!
 //! Each takes its rows as one JSON array. Where rows are locked on PostgreSQL they are locked in
 //! order of (account, id) before any is changed.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, OrderId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{StoreError, backend_of, values};
 
@@ -23,6 +26,10 @@ pub struct InstanceVersion {
 /// What an instance becomes when its order is settled, and the term that is appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettledInstance {
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// The order that is settled.
+    pub order_id: OrderId,
     /// The instance.
     pub id: String,
     /// First instant of the new term.
@@ -47,37 +54,67 @@ pub struct SettledInstance {
     pub nothing_pending: bool,
 }
 
-/// `1` the account, `2` the order, `3` rows of id and version.
+/// An instance at the version that an order was decided on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Claim<'o> {
+    /// Whose it is.
+    pub account_id: &'o AccountId,
+    /// The order that claims it.
+    pub order_id: OrderId,
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: &'o InstanceVersion,
+}
+
+/// `1` claims.
 const CLAIM_SQLITE: &str = "\
-UPDATE instances SET open_order_id = ?2, version = version + 1
-WHERE account_id = ?1 AND open_order_id IS NULL
-  AND (id, version) IN (SELECT value ->> 'id', value ->> 'version' FROM json_each(?3))";
+WITH wanted AS MATERIALIZED (
+  SELECT value ->> 'account_id' AS account_id, unhex(value ->> 'order_id', '-') AS order_id,
+    value ->> 'id' AS id, value ->> 'version' AS version FROM json_each(?1)),
+lost AS (
+  SELECT w.order_id FROM wanted w LEFT JOIN instances i
+    ON i.account_id = w.account_id AND i.id = w.id AND i.version = w.version
+    AND i.open_order_id IS NULL
+  WHERE i.id IS NULL)
+UPDATE instances SET open_order_id = w.order_id, version = instances.version + 1
+FROM wanted w WHERE instances.account_id = w.account_id AND instances.id = w.id
+  AND w.order_id NOT IN (SELECT order_id FROM lost)
+RETURNING open_order_id AS order_id";
 
 /// The limit, here and below, changes nothing but the planner's guess of how many rows there are: a
 /// hundred without it, for which it would read the whole table.
 const CLAIM_POSTGRES: &str = "\
 WITH wanted AS (
-  SELECT * FROM jsonb_to_recordset($3::jsonb) AS w(id text, version bigint)
-  LIMIT jsonb_array_length($3::jsonb)),
+  SELECT * FROM jsonb_to_recordset($1::jsonb)
+    AS w(account_id text, order_id uuid, id text, version bigint)
+  LIMIT jsonb_array_length($1::jsonb)),
 held AS (
-  SELECT i.id FROM instances i JOIN wanted w ON w.id = i.id AND w.version = i.version
-  WHERE i.account_id = $1 AND i.open_order_id IS NULL
-  ORDER BY i.account_id, i.id FOR UPDATE OF i)
-UPDATE instances i SET open_order_id = $2, version = i.version + 1
-FROM held WHERE i.account_id = $1 AND i.id = held.id";
+  SELECT i.account_id, i.id, w.order_id FROM instances i
+    JOIN wanted w ON w.account_id = i.account_id AND w.id = i.id AND w.version = i.version
+  WHERE i.open_order_id IS NULL
+  ORDER BY i.account_id, i.id FOR UPDATE OF i),
+lost AS (SELECT order_id FROM wanted EXCEPT ALL SELECT order_id FROM held)
+UPDATE instances i SET open_order_id = h.order_id, version = i.version + 1
+FROM held h WHERE i.account_id = h.account_id AND i.id = h.id
+  AND h.order_id NOT IN (SELECT order_id FROM lost)
+RETURNING h.order_id";
 
-/// Claims the instances for an order (O-2): compare-and-set on (version, no claim). False if not all
-/// could be had: roll back.
+#[derive(Debug, FromQueryResult)]
+struct Claimed {
+    order_id: Uuid,
+}
+
+/// Claims the instances of each order that is named (O-2): compare-and-set on (version, no claim),
+/// all of an order's or none of them. Answers the orders that have theirs. No two orders may want
+/// the same instance.
 pub async fn claim<C: ConnectionTrait>(
     transaction: &C,
-    account: &AccountId,
-    order: OrderId,
-    instances: &[InstanceVersion],
-) -> Result<bool, StoreError> {
-    let rows = values::to_json(&instances);
-    let changed =
-        run(transaction, CLAIM_SQLITE, CLAIM_POSTGRES, account, order, [rows.into()]).await?;
-    Ok(usize::try_from(changed) == Ok(instances.len()))
+    claims: &[Claim<'_>],
+) -> Result<HashSet<OrderId>, StoreError> {
+    let rows = [values::to_json(&claims).into()];
+    let statement = statement(transaction, CLAIM_SQLITE, CLAIM_POSTGRES, rows);
+    let claimed = Claimed::find_by_statement(statement).all(transaction).await?;
+    Ok(claimed.into_iter().map(|claimed| OrderId(claimed.order_id)).collect())
 }
 
 /// `1` the account, `2` the order, `3` ids.
@@ -113,7 +150,7 @@ pub async fn release<C: ConnectionTrait>(
     Ok(InstanceVersion::find_by_statement(statement).all(transaction).await?)
 }
 
-/// `1` the account, `2` the order, `3` settled instances.
+/// `1` settled instances.
 const EXTEND_SQLITE: &str = "\
 UPDATE instances SET open_order_id = NULL, version = instances.version + 1,
   billing_mode = 'PREPAID', paid_until = r.end_time, anchor = r.anchor,
@@ -126,25 +163,27 @@ UPDATE instances SET open_order_id = NULL, version = instances.version + 1,
   policy = CASE WHEN r.converted THEN 'MANUAL' ELSE instances.policy END,
   auto_cycle = CASE WHEN r.converted THEN NULL ELSE instances.auto_cycle END,
   auto_remaining = CASE WHEN r.converted THEN NULL ELSE instances.auto_remaining END
-FROM (SELECT value ->> 'id' AS id, value ->> 'start_time' AS start_time,
-    value ->> 'end_time' AS end_time, value ->> 'anchor' AS anchor,
+FROM (SELECT value ->> 'account_id' AS account_id,
+    unhex(value ->> 'order_id', '-') AS order_id, value ->> 'id' AS id,
+    value ->> 'start_time' AS start_time, value ->> 'end_time' AS end_time, value ->> 'anchor' AS anchor,
     value ->> 'configuration' AS configuration,
     value ->> 'pending_configuration' AS pending_configuration,
     value ->> 'pending_from' AS pending_from, value ->> 'nothing_pending' AS nothing_pending,
     value ->> 'converted' AS converted
-  FROM json_each(?3)) AS r
-WHERE instances.account_id = ?1 AND instances.open_order_id = ?2 AND instances.id = r.id
-RETURNING id, version";
+  FROM json_each(?1)) AS r
+WHERE instances.account_id = r.account_id AND instances.id = r.id
+  AND instances.open_order_id = r.order_id
+RETURNING account_id, id, version";
 
 const EXTEND_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($3::jsonb) AS r(id text, start_time bigint, end_time bigint,
-    anchor integer, configuration text, pending_configuration text, pending_from bigint,
-    nothing_pending boolean, converted boolean)
-  LIMIT jsonb_array_length($3::jsonb)),
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, order_id uuid, id text,
+    start_time bigint, end_time bigint, anchor integer, configuration text,
+    pending_configuration text, pending_from bigint, nothing_pending boolean, converted boolean)
+  LIMIT jsonb_array_length($1::jsonb)),
 held AS (
-  SELECT i.id FROM instances i JOIN rows r ON r.id = i.id
-  WHERE i.account_id = $1 AND i.open_order_id = $2
+  SELECT i.account_id, i.id FROM instances i
+    JOIN rows r ON r.account_id = i.account_id AND r.id = i.id AND r.order_id = i.open_order_id
   ORDER BY i.account_id, i.id FOR UPDATE OF i)
 UPDATE instances i SET open_order_id = NULL, version = i.version + 1,
   billing_mode = 'PREPAID', paid_until = r.end_time, anchor = r.anchor,
@@ -157,28 +196,28 @@ UPDATE instances i SET open_order_id = NULL, version = i.version + 1,
   policy = CASE WHEN r.converted THEN 'MANUAL' ELSE i.policy END,
   auto_cycle = CASE WHEN r.converted THEN NULL ELSE i.auto_cycle END,
   auto_remaining = CASE WHEN r.converted THEN NULL ELSE i.auto_remaining END
-FROM rows r JOIN held ON held.id = r.id
-WHERE i.account_id = $1 AND i.id = r.id
-RETURNING i.id, i.version";
+FROM rows r JOIN held ON held.account_id = r.account_id AND held.id = r.id
+WHERE i.account_id = r.account_id AND i.id = r.id
+RETURNING i.account_id, i.id, i.version";
+
+#[derive(Debug, FromQueryResult)]
+struct Extended {
+    account_id: String,
+    id: String,
+    version: i64,
+}
 
 /// Makes each instance what its new term makes it, drops the claim, and answers the versions since,
-/// by id. Instances that the order does not hold are left alone and not in the answer.
+/// by account and id. Instances that their order does not hold are left alone and not in the answer.
 pub async fn extend<C: ConnectionTrait>(
     transaction: &C,
-    account: &AccountId,
-    order: OrderId,
     settled: &[SettledInstance],
-) -> Result<Vec<InstanceVersion>, StoreError> {
-    let rows = values::to_json(&settled);
-    let statement = statement(
-        transaction,
-        EXTEND_SQLITE,
-        EXTEND_POSTGRES,
-        [account.as_str().into(), order.0.into(), rows.into()],
-    );
-    let mut versions = InstanceVersion::find_by_statement(statement).all(transaction).await?;
-    versions.sort_by(|left, right| left.id.cmp(&right.id));
-    Ok(versions)
+) -> Result<HashMap<(String, String), i64>, StoreError> {
+    let rows = [values::to_json(&settled).into()];
+    let statement = statement(transaction, EXTEND_SQLITE, EXTEND_POSTGRES, rows);
+    let extended = Extended::find_by_statement(statement).all(transaction).await?;
+    let version = |row: Extended| ((row.account_id, row.id), row.version);
+    Ok(extended.into_iter().map(version).collect())
 }
 
 /// A settled instance with the version that it has since.
@@ -189,30 +228,30 @@ struct TermRow<'a> {
     settled: &'a SettledInstance,
 }
 
-/// `1` the account, `2` the order, `3` terms, `4` now.
+/// `1` terms, `2` now.
 const APPEND_SQLITE: &str = "\
 INSERT INTO terms (account_id, instance_id, instance_version, start_time, end_time, anchor, kind,
   order_id, amount, configuration, converted, create_time)
-SELECT ?1, value ->> 'id', value ->> 'instance_version', value ->> 'start_time',
-  value ->> 'end_time', value ->> 'anchor', 'ORDER', ?2, value ->> 'amount', value ->> 'bought',
-  value ->> 'converted', ?4
-FROM json_each(?3)";
+SELECT value ->> 'account_id', value ->> 'id', value ->> 'instance_version',
+  value ->> 'start_time', value ->> 'end_time', value ->> 'anchor', 'ORDER',
+  unhex(value ->> 'order_id', '-'), value ->> 'amount', value ->> 'bought',
+  value ->> 'converted', ?2
+FROM json_each(?1)";
 
 const APPEND_POSTGRES: &str = "\
 INSERT INTO terms (account_id, instance_id, instance_version, start_time, end_time, anchor, kind,
   order_id, amount, configuration, converted, create_time)
-SELECT $1, id, instance_version, start_time, end_time, anchor, 'ORDER', $2, amount, bought,
-  converted, $4
-FROM jsonb_to_recordset($3::jsonb) AS r(id text, instance_version bigint, start_time bigint,
-  end_time bigint, anchor integer, amount bigint, bought text, converted boolean)
-ORDER BY id";
+SELECT account_id, id, instance_version, start_time, end_time, anchor, 'ORDER', order_id, amount,
+  bought, converted, $2
+FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, order_id uuid, id text,
+  instance_version bigint, start_time bigint, end_time bigint, anchor integer, amount bigint,
+  bought text, converted boolean)
+ORDER BY account_id, id";
 
-/// Appends the terms of an order, each at the version that its instance has since (O-1): the
-/// database refuses a second live term with the same start.
+/// Appends the terms of orders, each at the version that its instance has since (O-1): the database
+/// refuses a second live term with the same start.
 pub async fn append_terms<C: ConnectionTrait>(
     transaction: &C,
-    account: &AccountId,
-    order: OrderId,
     terms: &[(i64, &SettledInstance)],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -221,21 +260,9 @@ pub async fn append_terms<C: ConnectionTrait>(
         .map(|&(instance_version, settled)| TermRow { instance_version, settled })
         .collect();
     let values = [values::to_json(&rows).into(), values::micros(now).into()];
-    run(transaction, APPEND_SQLITE, APPEND_POSTGRES, account, order, values).await?;
+    let statement = statement(transaction, APPEND_SQLITE, APPEND_POSTGRES, values);
+    transaction.execute_raw(statement).await?;
     Ok(())
-}
-
-async fn run<C: ConnectionTrait>(
-    transaction: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    account: &AccountId,
-    order: OrderId,
-    more: impl IntoIterator<Item = Value>,
-) -> Result<u64, StoreError> {
-    let values = [account.as_str().into(), order.0.into()].into_iter().chain(more);
-    let statement = statement(transaction, sqlite, postgres, values);
-    Ok(transaction.execute_raw(statement).await?.rows_affected())
 }
 
 fn statement<C: ConnectionTrait>(

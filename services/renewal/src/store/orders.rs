@@ -1,5 +1,6 @@
 //! Orders: insert, lock, change their state, list.
 
+pub mod bulk;
 pub mod list;
 
 use std::fmt;
@@ -17,7 +18,6 @@ use proto::{
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Statement,
-    sea_query::OnConflict,
 };
 
 use super::{StoreError, backend_of, entity::order, values};
@@ -126,17 +126,6 @@ pub async fn of_request<C: ConnectionTrait>(
         .filter(order::Column::AccountId.eq(account.as_str()))
         .filter(order::Column::RequestId.eq(request.0));
     query.one(connection).await?.as_ref().map(read).transpose()
-}
-
-/// Adds a new order, which also reserves its request (O-3): false if the request has made an order
-/// before; waits for one that is under way. One statement.
-pub async fn insert<C: ConnectionTrait>(
-    transaction: &C,
-    order: &Order,
-) -> Result<bool, StoreError> {
-    let row = row(order).into_active_model();
-    let insert = order::Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
-    Ok(insert.exec_without_returning(transaction).await? == 1)
 }
 
 /// Saves a changed order, whose version is the one that it was loaded at, and tells whether it did:

@@ -72,7 +72,7 @@ pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
             instances: Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
             policies: Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
             corrections: Corrections::new(store.clone(), Arc::clone(&rules), env.clone()),
-            orders: Orders::new(
+            orders: Orders::start(
                 store.clone(),
                 rules,
                 Arc::clone(&catalog) as _,

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kernel::{
     Env,
@@ -14,6 +15,7 @@ use platform::{
     database::retry,
     fault::{Fault, point},
     status::Replayed,
+    together::Work,
 };
 use rule_engine::voucher::VoucherChoice;
 
@@ -107,6 +109,24 @@ impl Till {
     }
 }
 
+/// Single payments share a transaction with those that are asked for at the same time: the same
+/// code path as for many payments in one call.
+#[async_trait]
+impl Work for Till {
+    type Ask = Charge;
+    type Answer = Replayed<Payment>;
+    type Error = WalletError;
+    type Key = PaymentId;
+
+    fn keys(charge: &Charge) -> Vec<PaymentId> {
+        vec![charge.payment]
+    }
+
+    async fn together(&self, charges: &[Charge]) -> Result<Vec<Replayed<Payment>>, WalletError> {
+        self.charge(charges).await
+    }
+}
+
 fn is_new(outcome: &Replayed<Payment>) -> bool {
     matches!(outcome, Replayed::First(_))
 }
@@ -173,3 +193,6 @@ fn decide(
     };
     charges.iter().map(outcome).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,8 @@ async fn limits_hold_for_every_connection() {
     for (setting, expected) in [
         ("statement_timeout", "10s"),
         ("lock_timeout", "3s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("plan_cache_mode", "force_generic_plan"),
         ("transaction_isolation", "read committed"),
     ] {
         let query = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));

@@ -108,7 +108,7 @@ async fn an_order_that_was_planned_without_a_member_of_its_group_is_planned_anew
         let ready = cloud.orders.ready(&command, now).await.unwrap();
         let child = bound(prepaid("ebs", "ebs", end), "kec", BindingKind::Strong);
         assert_eq!(cloud.register(vec![child]).await, ["Created"]);
-        assert_eq!(cloud.orders.make(&command, &ready, now).await.unwrap(), None);
+        assert_eq!(cloud.orders.make(&command, ready, now).await.unwrap(), None);
 
         let order = cloud.order(&command).await.unwrap();
         assert_eq!(order.instances().collect::<Vec<_>>(), ["kec", "ebs"]);

@@ -1,3 +1,5 @@
+use sea_orm::DatabaseTransaction;
+
 use super::*;
 use crate::tests::{
     cloud::{acme, clouds, id, prepaid},
@@ -6,6 +8,19 @@ use crate::tests::{
 
 fn row(name: &str, version: i64) -> InstanceVersion {
     InstanceVersion { id: name.to_owned(), version }
+}
+
+/// The orders that have their instances after these claims.
+async fn claimed(
+    transaction: &DatabaseTransaction,
+    claims: &[(u128, InstanceVersion)],
+) -> HashSet<OrderId> {
+    let acme = acme();
+    let claims: Vec<_> = claims
+        .iter()
+        .map(|(number, instance)| Claim { account_id: &acme, order_id: order(*number), instance })
+        .collect();
+    claim(transaction, &claims).await.unwrap()
 }
 
 fn order(number: u128) -> OrderId {
@@ -17,20 +32,20 @@ fn order(number: u128) -> OrderId {
 async fn a_claim_is_had_once_at_the_version_that_was_seen() {
     let (clouds, _folder) = clouds("bulk_claim").await;
     for cloud in clouds {
-        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        let rows = ["a", "b", "c", "d"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
         cloud.register(rows.into()).await;
+        // Orders of one statement: each has all of its instances or none.
         let tries = [
-            (vec![row("a", 1), row("b", 2)], false),
-            (vec![row("a", 1), row("c", 1)], false),
-            (vec![row("a", 1), row("b", 1)], true),
-            (vec![row("a", 2)], false),
+            (vec![(1, row("a", 1)), (1, row("b", 2))], vec![]),
+            (vec![(1, row("a", 1)), (1, row("x", 1))], vec![]),
+            (vec![(1, row("c", 1)), (1, row("d", 2)), (3, row("a", 1)), (3, row("b", 1))], vec![3]),
+            (vec![(4, row("a", 2)), (5, row("c", 1))], vec![5]),
         ];
-        for (number, (rows, had)) in (1..).zip(tries) {
+        for (claims, had) in tries {
             let transaction = cloud.store.begin().await.unwrap();
-            assert_eq!(claim(&transaction, &acme(), order(number), &rows).await.unwrap(), had);
-            if had {
-                transaction.commit().await.unwrap();
-            }
+            let had: HashSet<_> = had.into_iter().map(order).collect();
+            assert_eq!(claimed(&transaction, &claims).await, had, "{claims:?}");
+            transaction.commit().await.unwrap();
         }
         let transaction = cloud.store.begin().await.unwrap();
         let other = release(&transaction, &acme(), order(9), &["a", "b"]).await.unwrap();
@@ -42,11 +57,11 @@ async fn a_claim_is_had_once_at_the_version_that_was_seen() {
     }
 }
 
-// C-2: what a settlement does to configurations.
-#[tokio::test]
-async fn a_settled_instance_keeps_or_changes_what_is_pending() {
-    let (clouds, _folder) = clouds("bulk_extend").await;
-    let settled = SettledInstance {
+/// A term of the instance `a`, by the order 1.
+fn settled() -> SettledInstance {
+    SettledInstance {
+        account_id: acme(),
+        order_id: order(1),
         id: "a".to_owned(),
         start_time: 10,
         end_time: 20,
@@ -58,7 +73,14 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
         pending_configuration: None,
         pending_from: None,
         nothing_pending: false,
-    };
+    }
+}
+
+// C-2: what a settlement does to configurations.
+#[tokio::test]
+async fn a_settled_instance_keeps_or_changes_what_is_pending() {
+    let (clouds, _folder) = clouds("bulk_extend").await;
+    let settled = settled();
     let pending = |name: &str| Some(format!("[{{\"name\":\"flavor\",\"value\":\"{name}\"}}]"));
     let steps = [
         (pending("x"), Some(20), true, Some("x")),
@@ -80,13 +102,15 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
             };
             let transaction = cloud.store.begin().await.unwrap();
             let version = 1 + 2 * step;
-            assert!(claim(&transaction, &acme(), order(1), &[row("a", version)]).await.unwrap());
-            let versions =
-                extend(&transaction, &acme(), order(1), std::slice::from_ref(&settled)).await;
-            assert_eq!(versions.unwrap(), [row("a", version + 2)]);
+            assert_eq!(claimed(&transaction, &[(1, row("a", version))]).await, [order(1)].into());
+            let others = SettledInstance { order_id: order(2), ..settled.clone() };
+            assert!(extend(&transaction, &[others]).await.unwrap().is_empty());
+            let versions = extend(&transaction, std::slice::from_ref(&settled)).await.unwrap();
+            let key = (acme().to_string(), "a".to_owned());
+            assert_eq!(versions, [(key, version + 2)].into());
             let terms = [(version + 2, &settled)];
             let now = chrono::DateTime::UNIX_EPOCH;
-            append_terms(&transaction, &acme(), order(1), &terms, now).await.unwrap();
+            append_terms(&transaction, &terms, now).await.unwrap();
             transaction.commit().await.unwrap();
 
             let (account, ids) = (acme(), [id("a")]);
@@ -104,6 +128,6 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
         let transaction = cloud.store.begin().await.unwrap();
         let twice = [(99, &SettledInstance { start_time: 10, ..settled.clone() })];
         let now = chrono::DateTime::UNIX_EPOCH;
-        append_terms(&transaction, &acme(), order(1), &twice, now).await.unwrap_err();
+        append_terms(&transaction, &twice, now).await.unwrap_err();
     }
 }

@@ -1,18 +1,15 @@
 //! The orders of an account, newest first.
 
 use kernel::ids::{AccountId, InstanceId};
-use platform::database::Backend;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select, sea_query::Expr,
+    QueryOrder as _, QuerySelect as _, Select,
+    sea_query::{Expr, ExprTrait as _, Query},
 };
 use uuid::Uuid;
 
 use super::{Order, StoreError, order, read};
-use crate::{
-    domain::order::State,
-    store::{backend_of, values},
-};
+use crate::domain::order::State;
 
 /// Which orders are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +30,7 @@ pub async fn list<C: ConnectionTrait>(
     skip: u64,
     limit: u64,
 ) -> Result<Vec<Order>, StoreError> {
-    let mut query = matching(backend_of(connection), wanted);
+    let mut query = matching(wanted);
     if let Some(before) = before {
         query = query.filter(order::Column::Id.lt(before));
     }
@@ -43,7 +40,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// How many there are.
 pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Result<u64, StoreError> {
-    Ok(matching(backend_of(connection), wanted).count(connection).await?)
+    Ok(matching(wanted).count(connection).await?)
 }
 
 /// At most `limit` orders after the order `after`, whosever they are, by id.
@@ -60,7 +57,7 @@ pub async fn all_after<C: ConnectionTrait>(
     query.all(connection).await?.iter().map(read).collect()
 }
 
-fn matching(backend: Backend, wanted: &Wanted) -> Select<order::Entity> {
+fn matching(wanted: &Wanted) -> Select<order::Entity> {
     let mut query =
         order::Entity::find().filter(order::Column::AccountId.eq(wanted.account.as_str()));
     if !wanted.states.is_empty() {
@@ -68,16 +65,13 @@ fn matching(backend: Backend, wanted: &Wanted) -> Select<order::Entity> {
         query = query.filter(order::Column::State.is_in(names));
     }
     if let Some(instance) = &wanted.instance {
-        query = query.filter(match backend {
-            Backend::Sqlite => {
-                let text = "EXISTS (SELECT 1 FROM json_each(instance_ids) WHERE value = ?)";
-                Expr::cust_with_values(text, [instance.as_str()])
-            }
-            Backend::Postgres => {
-                let ids = values::to_json(&[instance]);
-                Expr::cust_with_values("instance_ids::jsonb @> $1::jsonb", [ids])
-            }
-        });
+        let on_it = Query::select()
+            .column("order_id")
+            .from("order_instances")
+            .and_where(Expr::col("account_id").eq(wanted.account.as_str()))
+            .and_where(Expr::col("instance_id").eq(instance.as_str()))
+            .take();
+        query = query.filter(order::Column::Id.in_subquery(on_it));
     }
     query
 }

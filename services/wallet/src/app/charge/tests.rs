@@ -1,26 +1,14 @@
-use super::*;
+use futures::future::join_all;
+
 use crate::tests::*;
 
-/// Takes charges in one round and says how each ended.
-async fn together(world: &World, charges: Vec<Charge>) -> Vec<String> {
-    let (round, outcomes): (Vec<_>, Vec<_>) = charges
-        .into_iter()
-        .map(|charge| {
-            let (answer, outcome) = oneshot::channel();
-            (Waiting { charge, answer }, outcome)
-        })
-        .unzip();
-    for round in rounds(round) {
-        take(world.till(), round).await;
-    }
-    let mut ends = Vec::new();
-    for answer in outcomes {
-        ends.push(match answer.await.unwrap() {
-            Ok(payment) => outcome(&payment),
-            Err(error) => platform::status::ApiError::reason(&error).to_owned(),
-        });
-    }
-    ends
+/// Asks for charges at once and says how each ended.
+async fn together(world: &World, charges: Vec<crate::domain::Charge>) -> Vec<String> {
+    let ends = charges.into_iter().map(async |charge| match world.charge(charge).await {
+        Ok(payment) => outcome(&payment),
+        Err(error) => platform::status::ApiError::reason(&error).to_owned(),
+    });
+    join_all(ends).await
 }
 
 // V-3

@@ -1,0 +1,162 @@
+//! The same work for many callers, done together: one transaction, with one statement per kind of
+//! row, for all that came while the ones before it ran. A single caller waits for nobody.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::database::{Backend, MaybeTransient};
+
+/// How many may wait for their turn; more wait for a place.
+const MOST_WAITING: usize = 1_024;
+
+/// How many are done together at the most.
+const MOST_TOGETHER: usize = 128;
+
+/// How long a round may take, with everything that is tried again in it.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Work that can be done for many callers in one transaction.
+#[async_trait]
+pub trait Work: Clone + Send + Sync + 'static {
+    /// What one caller wants done.
+    type Ask: Send + Sync + 'static;
+    /// What came of it.
+    type Answer: Send + 'static;
+    /// Why nothing came of it.
+    type Error: MaybeTransient + From<Unanswered<Self::Error>> + Send + Sync + 'static;
+    /// What two asks that are done together must not share.
+    type Key: Ord + Send;
+
+    /// The keys of an ask.
+    fn keys(ask: &Self::Ask) -> Vec<Self::Key>;
+
+    /// Does everything that is asked for, or nothing of it, and answers in the same order.
+    async fn together(&self, asks: &[Self::Ask]) -> Result<Vec<Self::Answer>, Self::Error>;
+}
+
+/// Why an ask has no answer of its own.
+#[derive(Debug)]
+pub enum Unanswered<E> {
+    /// The transaction that it shared with others failed.
+    Together(Arc<E>),
+    /// Its round took too long or hit a bug: whether it was done is known by its ids.
+    NoOutcome,
+}
+
+/// What is done together, and its keys.
+type Round<W> = (BTreeSet<<W as Work>::Key>, Vec<Waiting<W>>);
+
+#[derive(Debug)]
+struct Waiting<W: Work> {
+    ask: W::Ask,
+    answer: oneshot::Sender<Result<W::Answer, W::Error>>,
+}
+
+/// The way to the task that does the work. Clones lead to the same task.
+#[derive(Debug)]
+pub struct Queue<W: Work>(mpsc::Sender<Waiting<W>>);
+
+impl<W: Work> Clone for Queue<W> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<W: Work> Queue<W> {
+    /// Starts the task; it ends with the last clone. `backend` is where the work is done: SQLite
+    /// does one round at a time, and PostgreSQL begins one while another is being made durable.
+    pub fn start(work: W, backend: Backend) -> Self {
+        let at_once = match backend {
+            Backend::Sqlite => 1,
+            Backend::Postgres => 2,
+        };
+        let (sender, receiver) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(run(work, receiver, at_once));
+        Self(sender)
+    }
+
+    /// Has `ask` done when its turn comes. It is done even if the caller no longer waits.
+    ///
+    /// An ask that fails fails alone, unless the database cannot do the round at all for now.
+    pub async fn ask(&self, ask: W::Ask) -> Result<W::Answer, W::Error> {
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Waiting { ask, answer };
+        self.0.send(waiting).await.map_err(|_| Unanswered::NoOutcome)?;
+        outcome.await.unwrap_or_else(|_| Err(Unanswered::NoOutcome.into()))
+    }
+}
+
+async fn run<W: Work>(work: W, mut incoming: mpsc::Receiver<Waiting<W>>, at_once: usize) {
+    let free = Arc::new(Semaphore::new(at_once));
+    // The semaphore is never closed.
+    while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
+        let mut come = Vec::new();
+        if incoming.recv_many(&mut come, MOST_TOGETHER).await == 0 {
+            return;
+        }
+        let work = work.clone();
+        // In a task of its own, so that a bug fails one round and nobody after it.
+        tokio::spawn(async move {
+            for round in rounds(come) {
+                if tokio::time::timeout(ROUND_TIMEOUT, take(&work, round)).await.is_err() {
+                    tracing::error!("a round was given up after {ROUND_TIMEOUT:?}");
+                }
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Parts what has come so that no two of a round share a key; what does comes in its order.
+fn rounds<W: Work>(come: Vec<Waiting<W>>) -> Vec<Vec<Waiting<W>>> {
+    let mut rounds: Vec<Round<W>> = Vec::new();
+    for waiting in come {
+        let keys = W::keys(&waiting.ask);
+        let last = rounds.iter().rposition(|(taken, _)| keys.iter().any(|key| taken.contains(key)));
+        let place = last.map_or(0, |last| last + 1);
+        if place == rounds.len() {
+            rounds.push(<_>::default());
+        }
+        let (taken, round) = &mut rounds[place];
+        taken.extend(keys);
+        round.push(waiting);
+    }
+    rounds.into_iter().map(|(_, round)| round).collect()
+}
+
+/// Does a round. Where it fails for one of its asks, which is not told, each half is done for itself.
+async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
+    let (asks, answers): (Vec<_>, Vec<_>) =
+        round.into_iter().map(|waiting| (waiting.ask, Some(waiting.answer))).unzip();
+    let mut answers = answers;
+    let mut answer = |place: usize, outcome| {
+        if let Some(caller) = answers[place].take() {
+            // Nobody may be waiting any more, and that is fine: what was done is stored.
+            caller.send(outcome).ok();
+        }
+    };
+    let mut parts = Vec::from([Range { start: 0, end: asks.len() }]);
+    while let Some(part) = parts.pop() {
+        match work.together(&asks[part.clone()]).await {
+            Ok(done) => part.zip(done).for_each(|(place, done)| answer(place, Ok(done))),
+            Err(error) if part.len() == 1 => answer(part.start, Err(error)),
+            Err(error) if error.is_transient() => {
+                let error = Arc::new(error);
+                let shared = || Err(Unanswered::Together(Arc::clone(&error)).into());
+                part.for_each(|place| answer(place, shared()));
+            }
+            Err(_) => parts.extend(halves(part)),
+        }
+    }
+}
+
+/// The halves of `part`, the first one last.
+fn halves(part: Range<usize>) -> [Range<usize>; 2] {
+    let middle = part.start + part.len() / 2;
+    [middle..part.end, part.start..middle]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::sync::Mutex;
+
+use super::*;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// Of this ask.
+    Of(i32),
+    Database,
+    Shared,
+    NoOutcome,
+}
+
+impl MaybeTransient for Fault {
+    fn is_transient(&self) -> bool {
+        *self == Self::Database
+    }
+}
+
+impl From<Unanswered<Self>> for Fault {
+    fn from(unanswered: Unanswered<Self>) -> Self {
+        match unanswered {
+            Unanswered::Together(_) => Self::Shared,
+            Unanswered::NoOutcome => Self::NoOutcome,
+        }
+    }
+}
+
+/// Doubles numbers; negative ones are at fault, 13 is a bug, 99 never ends, 500 is the database.
+/// Numbers with the same last digit share a key.
+#[derive(Debug, Clone, Default)]
+struct Doubling(Arc<Mutex<Vec<Vec<i32>>>>);
+
+#[async_trait]
+impl Work for Doubling {
+    type Ask = i32;
+    type Answer = i32;
+    type Error = Fault;
+    type Key = i32;
+
+    fn keys(ask: &i32) -> Vec<i32> {
+        vec![ask.abs() % 10]
+    }
+
+    async fn together(&self, asks: &[i32]) -> Result<Vec<i32>, Fault> {
+        self.0.lock().unwrap().push(asks.to_vec());
+        assert!(!asks.contains(&13), "a bug");
+        if asks.contains(&99) {
+            std::future::pending::<()>().await;
+        }
+        if asks.contains(&500) {
+            return Err(Fault::Database);
+        }
+        match asks.iter().find(|ask| **ask < 0) {
+            Some(&ask) => Err(Fault::Of(ask)),
+            None => Ok(asks.iter().map(|ask| ask * 2).collect()),
+        }
+    }
+}
+
+/// What came of asks that had all come before the first round began, and the rounds that it took.
+async fn done(asks: &[i32]) -> (Vec<Result<i32, Fault>>, Vec<Vec<i32>>) {
+    let work = Doubling::default();
+    let queue = Queue::start(work.clone(), Backend::Sqlite);
+    let answers = asks.iter().map(|ask| queue.ask(*ask));
+    let answers = futures::future::join_all(answers).await;
+    let rounds = work.0.lock().unwrap().clone();
+    (answers, rounds)
+}
+
+#[tokio::test]
+async fn all_that_wait_are_done_together() {
+    let (answers, rounds) = done(&[1, 2, 3]).await;
+    assert_eq!(answers, [Ok(2), Ok(4), Ok(6)]);
+    assert_eq!(rounds, [[1, 2, 3]]);
+}
+
+#[tokio::test]
+async fn asks_that_share_a_key_are_done_one_after_the_other() {
+    let (answers, rounds) = done(&[1, 2, 11, 3, 21]).await;
+    assert_eq!(answers, [Ok(2), Ok(4), Ok(22), Ok(6), Ok(42)]);
+    assert_eq!(rounds, [vec![1, 2, 3], vec![11], vec![21]]);
+}
+
+#[tokio::test]
+async fn an_ask_at_fault_fails_alone() {
+    let (answers, rounds) = done(&[1, 2, -3, 4, 5, 6, 7, 8]).await;
+    let of_3 = Err(Fault::Of(-3));
+    assert_eq!(answers, [Ok(2), Ok(4), of_3, Ok(8), Ok(10), Ok(12), Ok(14), Ok(16)]);
+    let halved = [
+        &[1, 2, -3, 4, 5, 6, 7, 8][..],
+        &[1, 2, -3, 4],
+        &[1, 2],
+        &[-3, 4],
+        &[-3],
+        &[4],
+        &[5, 6, 7, 8],
+    ];
+    assert_eq!(rounds, halved);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_not_asked_again_for_each() {
+    let (answers, rounds) = done(&[1, 500, 3]).await;
+    assert_eq!(answers, [Err(Fault::Shared), Err(Fault::Shared), Err(Fault::Shared)]);
+    assert_eq!(rounds.len(), 1);
+}
+
+#[tokio::test]
+async fn a_bug_leaves_its_round_without_an_outcome_and_nobody_after_it() {
+    let work = Doubling::default();
+    let queue = Queue::start(work, Backend::Sqlite);
+    assert_eq!(queue.ask(13).await, Err(Fault::NoOutcome));
+    assert_eq!(queue.ask(1).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_does_not_end_is_given_up() {
+    for (backend, first) in [(Backend::Sqlite, "round"), (Backend::Postgres, "other")] {
+        let work = Doubling::default();
+        let queue = Queue::start(work, backend);
+        let stuck = queue.ask(99);
+        let other = async {
+            // The stuck round begins first.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            let answer = queue.ask(1).await;
+            (answer, tokio::time::Instant::now())
+        };
+        let begin = tokio::time::Instant::now();
+        let (stuck, (answer, at)) = tokio::join!(stuck, other);
+        assert_eq!((stuck, answer), (Err(Fault::NoOutcome), Ok(2)));
+        assert_eq!(at.duration_since(begin) >= ROUND_TIMEOUT, first == "round", "{backend:?}");
+    }
+}
