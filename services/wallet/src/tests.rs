@@ -23,7 +23,7 @@ use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use crate::{
-    app::{Issue, Once, Till, WalletError, Wallets},
+    app::{Issue, Once, WalletError, Wallets},
     domain::{Bill, Charge, Grant, Outcome, Payment},
     store::{Migrator, Store},
 };

@@ -51,7 +51,7 @@ impl Database {
         let make = || self.writer().execute_unprepared(LOCK_TABLE);
         match retry(make).await {
             Err(error) if error.sql_err().is_some() => make().await?,
-            made => made?,
+            done => done?,
         };
         Ok(())
     }
