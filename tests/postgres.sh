@@ -25,7 +25,9 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 cd /
-as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres --locale=C.UTF-8 -E UTF8 --no-sync >"/dev/null"
+# Sorted as people would, which no page of ours may be.
+language="--locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US"
+as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres $language -E UTF8 --no-sync >"/dev/null"
 settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=400"
 # A crash of the machine in the middle of a test run loses nothing that anybody wants.
 [ "${DURABLE:-0}" = 1 ] || settings="$settings -c fsync=off -c synchronous_commit=off -c full_page_writes=off"

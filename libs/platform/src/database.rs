@@ -4,6 +4,7 @@
 //! a write transaction takes the lock when it begins, because one that reads first and then wants
 //! to write fails halfway. PostgreSQL has one pool, READ COMMITTED, and explicit row locks.
 
+mod columns;
 mod migrate;
 mod reading;
 mod retry;
@@ -21,6 +22,7 @@ use sea_orm::{
 };
 
 pub use self::{
+    columns::sorted_by_bytes,
     migrate::SchemaError,
     retry::{MaybeTransient, is_transient, retry},
     usage::{Usage, process_usage},

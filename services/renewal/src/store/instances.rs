@@ -78,7 +78,7 @@ WITH RECURSIVE wanted(account_id, id) AS (
 /// they are; each step asks one index for the parent and one for the children.
 const CLOSURE_POSTGRES: &str = "\
 WITH RECURSIVE wanted(account_id, id) AS (
-  SELECT account, id FROM unnest(
+  SELECT account COLLATE \"C\", id COLLATE \"C\" FROM unnest(
     string_to_array($1, ',')::varchar[], string_to_array($2, ',')::varchar[]) AS r(account, id)
   UNION
   SELECT w.account_id, near.id FROM wanted w CROSS JOIN LATERAL (

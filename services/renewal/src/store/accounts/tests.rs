@@ -49,3 +49,18 @@ async fn an_account_is_read_as_it_was_written() {
         assert!(owners(writer, &[&account("a").id]).await.unwrap().is_empty());
     }
 }
+
+/// Accounts are locked in the order in which everybody else locks them.
+#[tokio::test]
+async fn accounts_go_byte_by_byte_on_both_databases() {
+    let (stores, _folder) = stores("account_bytes").await;
+    for store in stores {
+        let sorted = ["A_2", "B", "a", "a-1"];
+        let writer = store.database().writer();
+        assert_eq!(save(writer, &sorted.map(account)).await.unwrap(), sorted.len());
+        let query = account::Entity::find().order_by_asc(account::Column::Id);
+        let found: Vec<_> =
+            query.all(writer).await.unwrap().into_iter().map(|row| row.id).collect();
+        assert_eq!(found, sorted);
+    }
+}

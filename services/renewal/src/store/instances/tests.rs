@@ -195,6 +195,33 @@ async fn lists_go_by_expiry_none_last_then_id_and_in_pages() {
     }
 }
 
+/// The databases of these tests sort text as people do, but for ids.
+#[tokio::test]
+async fn ids_go_byte_by_byte_on_both_databases() {
+    let (stores, _folder) = stores("bytes").await;
+    for store in stores {
+        let sorted = ["A_2", "B", "a", "a-1", "a.1", "a1"];
+        let mut rows: Vec<_> = sorted.iter().map(|name| instance(name, Some(5))).collect();
+        rows.swap(0, 3);
+        rows.swap(1, 4);
+        add(&store, &rows).await;
+        assert_eq!(ids(&store, &any()).await, sorted);
+        let mut after = None;
+        for expected in sorted {
+            let part = Part { after, skip: 0, limit: 1 };
+            let page = list(store.reader(), &account(), &any(), &part).await.unwrap();
+            assert_eq!(page[0].id, expected);
+            after = Some(page[0].clone());
+        }
+        let named = sorted.map(id);
+        let transaction = store.begin().await.unwrap();
+        let loaded =
+            load(&transaction, &account(), &named, Reach::All, Lock::ForUpdate).await.unwrap();
+        let loaded: Vec<_> = loaded.iter().map(|one| one.instance.id.as_str()).collect();
+        assert_eq!(loaded, sorted);
+    }
+}
+
 #[tokio::test]
 async fn every_filter_must_hold_and_none_takes_a_pattern() {
     let (stores, _folder) = stores("filters").await;

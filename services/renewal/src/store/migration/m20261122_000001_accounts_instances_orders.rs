@@ -1,5 +1,6 @@
 //! Accounts, instances with their terms, orders, quotes and request ids.
 
+use platform::database::sorted_by_bytes;
 use sea_orm_migration::{
     prelude::*,
     schema::{
@@ -15,16 +16,17 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in
-            [accounts(), instances(), terms(), orders(), order_instances(), quotes(), requests()]
-        {
+        let backend = manager.get_database_backend();
+        let tables = [accounts, instances, terms, orders, order_instances, quotes, requests];
+        for table in tables {
+            let table = table(&|column| sorted_by_bytes(backend, column));
             manager.create_table(table).await?;
         }
         let connection = manager.get_connection();
         for index in INDEXES {
             connection.execute_unprepared(index).await?;
         }
-        let more = match manager.get_database_backend() {
+        let more = match backend {
             DbBackend::Postgres => POSTGRES,
             _ => SQLITE,
         };
@@ -76,10 +78,13 @@ const INDEXES: [&str; 9] = [
     "CREATE INDEX quotes_hold_until ON quotes (account_id, hold_until)",
 ];
 
-fn accounts() -> TableCreateStatement {
+/// Makes a column one of ids: see [`sorted_by_bytes`].
+type Ids<'b> = &'b dyn Fn(ColumnDef) -> ColumnDef;
+
+fn accounts(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("accounts")
-        .col(string("id").primary_key())
+        .col(id(string("id")).primary_key())
         .col(string("profile"))
         .col(string("currency"))
         .col(string("time_zone"))
@@ -94,14 +99,14 @@ fn accounts() -> TableCreateStatement {
         .take()
 }
 
-fn instances() -> TableCreateStatement {
+fn instances(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("instances")
-        .col(string("account_id"))
-        .col(string("id"))
+        .col(id(string("account_id")))
+        .col(id(string("id")))
         .col(big_integer("version"))
-        .col(string("product_id"))
-        .col(string("region"))
+        .col(id(string("product_id")))
+        .col(id(string("region")))
         .col(string("name"))
         .col(string("room_type"))
         .col(text("labels"))
@@ -119,7 +124,7 @@ fn instances() -> TableCreateStatement {
         .col(boolean("change_pending"))
         .col(boolean("released"))
         .col(uuid_null("open_order_id"))
-        .col(string_null("parent_id"))
+        .col(id(string_null("parent_id")))
         .col(string_null("binding"))
         .col(big_integer_null("first_start"))
         .col(big_integer("source_version"))
@@ -128,11 +133,11 @@ fn instances() -> TableCreateStatement {
         .take()
 }
 
-fn terms() -> TableCreateStatement {
+fn terms(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("terms")
-        .col(string("account_id"))
-        .col(string("instance_id"))
+        .col(id(string("account_id")))
+        .col(id(string("instance_id")))
         .col(big_integer("instance_version"))
         .col(big_integer("start_time"))
         .col(big_integer("end_time"))
@@ -150,10 +155,10 @@ fn terms() -> TableCreateStatement {
         .take()
 }
 
-fn orders() -> TableCreateStatement {
+fn orders(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("orders")
-        .col(string("account_id"))
+        .col(id(string("account_id")))
         .col(uuid("id"))
         .col(big_integer("version"))
         .col(string("state"))
@@ -180,20 +185,20 @@ fn orders() -> TableCreateStatement {
 
 /// Which orders an instance stands on: an index of `orders.instance_ids`, kept by a trigger because
 /// neither database has one over the members of a list that costs nothing when the order changes.
-fn order_instances() -> TableCreateStatement {
+fn order_instances(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("order_instances")
-        .col(string("account_id"))
-        .col(string("instance_id"))
+        .col(id(string("account_id")))
+        .col(id(string("instance_id")))
         .col(uuid("order_id"))
         .primary_key(Index::create().col("account_id").col("instance_id").col("order_id"))
         .take()
 }
 
-fn quotes() -> TableCreateStatement {
+fn quotes(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("quotes")
-        .col(string("account_id"))
+        .col(id(string("account_id")))
         .col(uuid("id"))
         .col(big_integer("hold_until"))
         .col(binary("snapshot"))
@@ -201,10 +206,10 @@ fn quotes() -> TableCreateStatement {
         .take()
 }
 
-fn requests() -> TableCreateStatement {
+fn requests(id: Ids<'_>) -> TableCreateStatement {
     Table::create()
         .table("requests")
-        .col(string("account_id"))
+        .col(id(string("account_id")))
         .col(string("method"))
         .col(uuid("id"))
         .col(binary("digest"))

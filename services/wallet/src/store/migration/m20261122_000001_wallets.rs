@@ -1,5 +1,6 @@
 //! Wallets, vouchers, payments, the ledger, and the requests that were answered.
 
+use platform::database::sorted_by_bytes;
 use sea_orm::DbBackend;
 use sea_orm_migration::{prelude::*, schema::*};
 
@@ -9,10 +10,12 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [wallets(), vouchers(), payments(), entries(), requests()] {
-            manager.create_table(table).await?;
-        }
         let connection = manager.get_connection();
+        let account = sorted_by_bytes(connection.get_database_backend(), string_len("account", 64));
+        for table in [wallets, vouchers, payments, entries] {
+            manager.create_table(table(account.clone())).await?;
+        }
+        manager.create_table(requests()).await?;
         for statement in INDEXES {
             connection.execute_unprepared(statement).await?;
         }
@@ -32,14 +35,10 @@ fn balance(name: &'static str) -> ColumnDef {
     big_integer(name).check(Expr::col(name).gte(0)).take()
 }
 
-fn account() -> ColumnDef {
-    string_len("account", 64).take()
-}
-
-fn wallets() -> TableCreateStatement {
+fn wallets(mut account: ColumnDef) -> TableCreateStatement {
     Table::create()
         .table("wallets")
-        .col(account().primary_key())
+        .col(account.primary_key().take())
         .col(string_len("currency", 3))
         .col(balance("cash"))
         .col(balance("held"))
@@ -49,11 +48,11 @@ fn wallets() -> TableCreateStatement {
         .take()
 }
 
-fn vouchers() -> TableCreateStatement {
+fn vouchers(account: ColumnDef) -> TableCreateStatement {
     let spent = Expr::col("remaining").add(Expr::col("captured")).add(Expr::col("forfeited"));
     Table::create()
         .table("vouchers")
-        .col(account())
+        .col(account)
         .col(uuid("id"))
         .col(string_len("currency", 3))
         .col(big_integer("face").check(Expr::col("face").gt(0)))
@@ -70,10 +69,10 @@ fn vouchers() -> TableCreateStatement {
         .take()
 }
 
-fn payments() -> TableCreateStatement {
+fn payments(account: ColumnDef) -> TableCreateStatement {
     Table::create()
         .table("payments")
-        .col(account())
+        .col(account)
         .col(uuid("payment_id"))
         .col(string_len("state", 16))
         .col(uuid_null("order_id"))
@@ -91,10 +90,10 @@ fn payments() -> TableCreateStatement {
         .take()
 }
 
-fn entries() -> TableCreateStatement {
+fn entries(account: ColumnDef) -> TableCreateStatement {
     Table::create()
         .table("entries")
-        .col(account())
+        .col(account)
         .col(big_integer("number").check(Expr::col("number").gt(0)))
         .col(string("debit"))
         .col(string("credit"))

@@ -1,0 +1,15 @@
+//! Columns that mean the same on both databases.
+
+use sea_orm::DbBackend;
+use sea_orm_migration::prelude::ColumnDef;
+
+/// `column`, which holds ids or names, sorted byte by byte: as SQLite sorts anyway, and as programs
+/// do, but not PostgreSQL, where the language of the database decides otherwise. Pages and locks by
+/// id then go in one order everywhere.
+#[must_use]
+pub fn sorted_by_bytes(backend: DbBackend, mut column: ColumnDef) -> ColumnDef {
+    if backend == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
+}
