@@ -32,6 +32,9 @@ use crate::{
     process::Process,
 };
 
+/// The services, those that others call first.
+const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
+
 /// The database that the suite runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -46,6 +49,8 @@ pub enum Backend {
 pub enum Layout {
     /// All in the test's own process.
     OneProcess,
+    /// All in one process that can be killed.
+    OneProcessOfItsOwn,
     /// Each in a process of its own.
     FourProcesses,
 }
@@ -58,7 +63,7 @@ pub struct Suite {
     clock: TestClock,
     /// What the command line says of databases, for every command that needs them.
     databases: Vec<String>,
-    processes: Vec<(&'static str, Vec<String>, Process)>,
+    processes: Vec<Started>,
     _stop: Option<DropGuard>,
     folder: TempDir,
 }
@@ -67,6 +72,16 @@ pub struct Suite {
 enum TestClock {
     Manual(Arc<ManualClock>),
     File(PathBuf),
+}
+
+/// A process of the suite.
+#[derive(Debug)]
+struct Started {
+    /// The services in it.
+    roles: Vec<&'static str>,
+    /// What it was started with.
+    words: Vec<String>,
+    process: Process,
 }
 
 /// A command line with nothing but what the suite takes.
@@ -100,14 +115,18 @@ impl Suite {
         let databases = databases(cluster, backend, folder.path()).await;
         match layout {
             Layout::OneProcess => Self::in_one_process(databases, folder).await,
-            Layout::FourProcesses => Self::in_four_processes(databases, folder),
+            Layout::OneProcessOfItsOwn => Self::in_processes(&[&SERVICES], databases, folder),
+            Layout::FourProcesses => {
+                let groups: Vec<_> = SERVICES.iter().map(std::slice::from_ref).collect();
+                Self::in_processes(&groups, databases, folder)
+            }
         }
     }
 
     async fn in_one_process(databases: Vec<String>, folder: TempDir) -> Self {
         let clock = ManualClock::at(at("2026-03-01 09:00"));
         let mut words = vec!["perennial".to_owned()];
-        words.extend(["catalog", "wallet", "renewal", "scheduler"].map(str::to_owned));
+        words.extend(SERVICES.map(str::to_owned));
         words.extend(databases.iter().cloned());
         words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
         let suite = Line::try_parse_from(words).expect("a good command line").suite;
@@ -127,48 +146,56 @@ impl Suite {
         }
     }
 
-    fn in_four_processes(databases: Vec<String>, folder: TempDir) -> Self {
+    /// Each of `groups` are the services of one process.
+    fn in_processes(groups: &[&[&'static str]], databases: Vec<String>, folder: TempDir) -> Self {
         let clock = folder.path().join("clock");
         FileClock::set(&clock, at("2026-03-01 09:00"));
-        let mut processes: Vec<(&'static str, Vec<String>, Process)> = Vec::new();
-        for role in ["catalog", "wallet", "renewal", "scheduler"] {
-            let mut words = vec![role.to_owned()];
+        let mut processes: Vec<Started> = Vec::new();
+        for group in groups {
+            let mut words: Vec<_> = group.iter().map(|&role| role.to_owned()).collect();
             words.extend(databases.iter().cloned());
             words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
-            for (other, _, process) in &processes {
+            for Started { roles, process, .. } in &processes {
                 let address = format!("http://127.0.0.1:{}", process.port);
-                if *other != "scheduler" {
-                    words.extend([format!("--{other}-address"), address]);
+                for other in roles.iter().filter(|role| **role != "scheduler") {
+                    words.extend([format!("--{other}-address"), address.clone()]);
                 }
             }
             let process = Process::start(&words, 0, &clock, None);
-            processes.push((role, words, process));
+            processes.push(Started { roles: group.to_vec(), words, process });
         }
-        let channel = |place: usize| crate::clients::channel(processes[place].2.port);
+        let channel = |service| {
+            let found = processes.iter().find(|started| started.roles.contains(&service));
+            crate::clients::channel(found.expect("every service is in a process").process.port)
+        };
         let clients = Clients {
-            catalog: channel(0),
-            wallet: channel(1),
-            renewal: channel(2),
-            scheduler: channel(3),
+            catalog: channel("catalog"),
+            wallet: channel("wallet"),
+            renewal: channel("renewal"),
+            scheduler: channel("scheduler"),
         };
         let clock = TestClock::File(clock);
         Self { clients, clock, databases, processes, _stop: None, folder }
     }
 
+    /// The process of `service`.
+    fn process_of(&mut self, service: &str) -> &mut Started {
+        let mut processes = self.processes.iter_mut();
+        let found = processes.find(|started| started.roles.contains(&service));
+        found.expect("a service in a process of its own")
+    }
+
     /// Starts the process of `service` again, so that it dies of `fault` when it comes to it.
     pub fn restart(&mut self, service: &str, fault: Option<Fault>) {
         let clock = self.folder.path().join("clock");
-        let found = self.processes.iter_mut().find(|(role, ..)| *role == service);
-        let (_, words, process) = found.expect("a service in a process of its own");
+        let Started { words, process, .. } = self.process_of(service);
         process.kill();
         *process = Process::start(words, process.port, &clock, fault.map(Fault::name));
     }
 
     /// Waits until the process of `service` has died, and tells whether it killed itself.
     pub fn died(&mut self, service: &str) -> bool {
-        let found = self.processes.iter_mut().find(|(role, ..)| *role == service);
-        let (.., process) = found.expect("a service in a process of its own");
-        !process.wait().success()
+        !self.process_of(service).process.wait().success()
     }
 
     /// What time it is in there.

@@ -1,3 +1,4 @@
+use tokio::task::JoinHandle;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus as Answer, health_client::HealthClient,
 };
@@ -9,20 +10,31 @@ use tonic_reflection::pb::v1::{
 use super::*;
 use crate::{client::Peer, memory};
 
+mod drain;
+
 /// A server of nothing but health and reflection, and how to reach it from outside.
 async fn start(stop: &CancellationToken, memory: Option<MemoryListener>) -> Peer {
+    start_with(Routes::default(), stop, memory).await.0
+}
+
+/// A server of `routes`, how to reach it from outside, and how it ends.
+async fn start_with(
+    routes: Routes,
+    stop: &CancellationToken,
+    memory: Option<MemoryListener>,
+) -> (Peer, JoinHandle<anyhow::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = Serving {
-        routes: Routes::default(),
+        routes,
         names: vec!["perennial.catalog.v1.CatalogService".to_owned()],
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory,
     };
     let args = ServeArgs { listen: address, request_timeout_seconds: 5, drain_seconds: 0 };
     let stop = stop.clone();
-    tokio::spawn(async move { serve(listener, serving, &args, stop).await });
-    format!("http://{address}").parse().unwrap()
+    let served = tokio::spawn(async move { serve(listener, serving, &args, stop).await });
+    (format!("http://{address}").parse().unwrap(), served)
 }
 
 async fn health(peer: &Peer, service: &str) -> Result<Answer, tonic::Code> {
