@@ -154,7 +154,7 @@ impl Command {
                 let answer = safe(call).await?;
                 client.print(answer.get_ref(), |answer| {
                     let instance = answer.instance.as_ref();
-                    instance.map(|instance| about(instance, client)).unwrap_or_default()
+                    instance.map(|instance| about(instance, &[], client)).unwrap_or_default()
                 })?;
                 Ok(Done::Whole)
             }
@@ -171,8 +171,7 @@ async fn get(client: &Client, account: AccountArg, instance: String) -> Result<D
 
 fn whole(answer: &GetInstanceResponse, client: &Client) -> String {
     let instance = answer.instance.clone().unwrap_or_default();
-    let mut text = about(&instance, client);
-    text += &facts([("can be renewed for", show::durations(&answer.durations))]);
+    let mut text = about(&instance, &answer.durations, client);
     if !answer.bound.is_empty() {
         text += &("\n".to_owned() + &find::rows(&answer.bound));
     }
@@ -197,7 +196,7 @@ fn term_row(term: &TermRecord, client: &Client) -> [String; 6] {
     ]
 }
 
-fn about(instance: &Instance, client: &Client) -> String {
+fn about(instance: &Instance, durations: &[TermDuration], client: &Client) -> String {
     let renewal = instance.renewal.unwrap_or_default();
     let bound_to = instance.binding.as_ref().map_or_else(String::new, |binding| {
         let kind = show::word(binding.kind().as_str_name(), "KIND_");
@@ -222,6 +221,7 @@ fn about(instance: &Instance, client: &Client) -> String {
         ("change under way", show::yes(instance.change_pending)),
         ("open order", instance.open_order_id.clone()),
         ("renewable", show::yes(instance.renewable)),
+        ("can be renewed for", show::durations(durations)),
     ]);
     for refusal in &instance.refusals {
         text += &(bill::refusal_line("not renewable", "", refusal) + "\n");
@@ -302,7 +302,7 @@ fn check_text(answer: &CheckRenewalsResponse) -> String {
             text += &(bill::refusal_line("", &check.instance_id, refusal) + "\n");
         }
     }
-    text + &facts([("all of them offer", show::durations(&answer.durations))])
+    text + &facts([(bill::offer(answer.checks.len()), show::durations(&answer.durations))])
 }
 
 impl PolicyArgs {

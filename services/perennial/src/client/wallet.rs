@@ -135,17 +135,22 @@ async fn list(
 
 fn deposited(answer: &DepositResponse, client: &Client) -> String {
     let number = answer.entry.as_ref().map(|entry| entry.number.to_string());
-    text(answer.wallet.as_ref(), client) + &facts([("booked as entry", number.unwrap_or_default())])
+    let booked = ("booked as entry", number.unwrap_or_default());
+    facts(about(answer.wallet.as_ref(), client).into_iter().chain([booked]))
 }
 
 fn text(wallet: Option<&Wallet>, client: &Client) -> String {
+    facts(about(wallet, client))
+}
+
+fn about(wallet: Option<&Wallet>, client: &Client) -> [(&'static str, String); 4] {
     let wallet = wallet.cloned().unwrap_or_default();
-    facts([
+    [
         ("account", wallet.account_id),
         ("cash", show::money(wallet.cash.as_ref())),
         ("held", show::money(wallet.held.as_ref())),
         ("opened", show::instant(wallet.create_time.as_ref(), client.zone)),
-    ])
+    ]
 }
 
 fn wallets(client: &Client) -> WalletServiceClient<Connection> {

@@ -22,9 +22,15 @@ pub fn bill(bill: &Bill, zone: Tz) -> String {
     text += &refused("left out", &bill.left_out);
     if !bill.durations.is_empty() {
         let durations = show::durations(&bill.durations);
-        let _ = writeln!(text, "{} {durations}", look("all of them offer", Look::Quiet));
+        let offer = offer(bill.items.len() + bill.refused.len());
+        let _ = writeln!(text, "{} {durations}", look(offer, Look::Quiet));
     }
     text
+}
+
+/// What stands before the durations that so many instances offer.
+pub const fn offer(instances: usize) -> &'static str {
+    if instances == 1 { "it can be renewed for" } else { "all of them offer" }
 }
 
 /// The items of a bill with their lines, and the sum.
@@ -92,7 +98,8 @@ pub fn refusal_line(what: &str, instance_id: &str, refusal: &Refusal) -> String 
     let reason = look(reason, Look::Bad);
     let pairs = metadata.iter().map(|(name, value)| format!("{name}: {value}"));
     let pairs = pairs.collect::<Vec<_>>().join(", ");
-    let rule = if rule_id.is_empty() { String::new() } else { format!(" ({rule_id})") };
+    // Some reasons have no rule of their own, but a section of the rules.
+    let rule = if rule_id.contains('-') { format!(" ({rule_id})") } else { String::new() };
     let more = if pairs.is_empty() { pairs } else { look(&format!(" [{pairs}]"), Look::Quiet) };
     let subject = format!("{what} {instance_id}");
     format!("{}: {reason}{rule}: {message}{more}", subject.trim())

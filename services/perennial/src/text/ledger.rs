@@ -7,7 +7,7 @@ use super::{show, table::Table};
 
 /// The rows of a ledger.
 pub fn entries(entries: &[Entry], zone: Tz) -> String {
-    let mut table = Table::new(&[">NO", "TIME", "FROM", "TO", ">AMOUNT", "NOTE"]);
+    let mut table = Table::new(&[">ENTRY", "TIME", "FROM", "TO", ">AMOUNT", "NOTE"]);
     for entry in entries {
         table.row([
             entry.number.to_string(),

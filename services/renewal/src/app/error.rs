@@ -82,6 +82,15 @@ impl From<Refusal> for CallError {
     }
 }
 
+/// What a refusal says to people, with the rule where the reason has one of its own and not only a
+/// section of the rules.
+pub fn explained(refusal: &Refusal) -> String {
+    match refusal.reason.rule() {
+        rule if rule.contains('-') => format!("{} ({rule})", refusal.message),
+        _ => refusal.message.clone(),
+    }
+}
+
 impl CallError {
     fn first(&self) -> Option<&Refusal> {
         match self {
@@ -145,7 +154,7 @@ impl ApiError for CallError {
         let violation = |refusal: &Refusal| Violation {
             reason: refusal.reason.code().to_owned(),
             subject: refusal.metadata.get("instance").cloned().unwrap_or_default(),
-            description: format!("{} ({})", refusal.message, refusal.reason.rule()),
+            description: explained(refusal),
         };
         refusals.iter().map(violation).collect()
     }

@@ -13,7 +13,7 @@ use rule_engine::reason::{Reason, Refusal};
 use sea_orm::DbErr;
 use tonic::{Code, Status};
 
-use super::RemoteError;
+use super::{RemoteError, error::explained};
 use crate::store::StoreError;
 
 /// Why a call about orders fails as a whole.
@@ -165,7 +165,7 @@ impl ApiError for OrderError {
         let violation = |(instance, refusal): &(String, Refusal)| Violation {
             reason: refusal.reason.code().to_owned(),
             subject: instance.clone(),
-            description: format!("{} ({})", refusal.message, refusal.reason.rule()),
+            description: explained(refusal),
         };
         refused.all.iter().map(violation).collect()
     }
