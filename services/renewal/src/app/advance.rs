@@ -1,15 +1,18 @@
 //! Finishing what a crash has left (O-4), and ending what nobody pays.
 
-use futures::{StreamExt as _, stream};
+use futures::future::join_all;
 
 use super::{Orders, failure::OrderError};
 use crate::{
     domain::order::State,
-    store::orders::{self, Order},
+    store::{
+        StoreError,
+        orders::{self, Order},
+    },
 };
 
 /// How many orders are taken further at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: u32 = 8;
 
 /// What a sweep came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,18 +28,38 @@ pub struct Advanced {
 impl Orders {
     /// Takes at most `limit` orders whose next step is due and repeats that step, with the same ids
     /// (O-4). What does not succeed is due again later.
+    ///
+    /// Only as many are taken as are worked on at once: what waited here would become due again
+    /// for others.
     pub async fn advance(&self, limit: u32) -> Result<Advanced, OrderError> {
         let now = self.env.now();
-        let due = orders::take_due(self.store.database().writer(), now, limit).await?;
-        let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
-        let steps = stream::iter(due).map(|order| self.step(order)).buffer_unordered(AT_ONCE);
-        let done = steps.filter(|done| std::future::ready(*done)).count().await;
-        let done = u32::try_from(done).unwrap_or(u32::MAX);
-        Ok(Advanced { taken, done, more: taken == limit })
+        let mut all = Advanced::default();
+        while all.taken < limit {
+            let most = AT_ONCE.min(limit - all.taken);
+            let due = orders::take_due(self.store.database().writer(), now, most).await?;
+            let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
+            let done = join_all(due.into_iter().map(|order| self.step(order))).await;
+            let done = done.into_iter().filter(|done| *done).count();
+            all.taken += taken;
+            all.done += u32::try_from(done).unwrap_or(u32::MAX);
+            if taken < most {
+                break;
+            }
+        }
+        all.more = all.taken == limit;
+        Ok(all)
     }
 
-    /// Whether the order's next step was done.
-    async fn step(&self, order: Order) -> bool {
+    /// Whether the order's next step was done. One that cannot be read is left to people: it stops
+    /// none of the others.
+    async fn step(&self, order: Result<Order, StoreError>) -> bool {
+        let order = match order {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::error!(%error, "an order that is due is left as it is");
+                return false;
+            }
+        };
         let (id, state, attempts) = (order.id, order.state, order.attempts);
         let done = match state {
             State::PendingPayment => self.expire_all(&[id], self.env.now()).await,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use kernel::{
     Env,
-    ids::{AccountId, OrderId},
+    ids::{AccountId, InstanceId, OrderId},
 };
 use platform::{
     database::retry,
@@ -20,6 +20,7 @@ use crate::{
     store::{
         StoreError, bulk,
         events::{self, Event},
+        instances::{self, Lock, Named, Reach},
         orders::{self, Order},
     },
 };
@@ -74,11 +75,17 @@ impl Orders {
     ) -> Result<bool, OrderError> {
         let mut any = false;
         let transaction = self.store.begin().await?;
-        for mut order in orders::lock_many(&transaction, ids).await? {
-            if order.is_overdue(now) {
-                let why = Some(refusal_message(overdue(&order)));
-                any |= end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
-            }
+        let mut ended = orders::lock_many(&transaction, ids).await?;
+        ended.retain(|order| order.is_overdue(now));
+        // One order's instances are locked in their order anyway.
+        if ended.len() > 1 {
+            let held = held(&ended);
+            let held: Vec<_> = held.iter().map(|(account, id)| Named { account, id }).collect();
+            instances::load_named(&transaction, &held, Reach::Groups, Lock::ForUpdate).await?;
+        }
+        for mut order in ended {
+            let why = Some(refusal_message(overdue(&order)));
+            any |= end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
         }
         transaction.commit().await?;
         if any {
@@ -95,6 +102,16 @@ const fn event_of(state: State) -> &'static str {
         State::Failed => "order.failed",
         _ => "order.expired",
     }
+}
+
+/// The instances on `orders`: all of them are locked by one statement before the first is touched,
+/// or two callers with several orders each could wait for each other.
+pub fn held(orders: &[Order]) -> Vec<(AccountId, InstanceId)> {
+    let of = |order: &Order| {
+        let ids: Vec<_> = order.instances().filter_map(|id| id.parse().ok()).collect();
+        ids.into_iter().map(|id| (order.account.clone(), id)).collect::<Vec<_>>()
+    };
+    orders.iter().flat_map(of).collect()
 }
 
 /// Ends an order that was not paid: its claim is dropped, and an event says so. False if somebody
@@ -126,16 +143,16 @@ pub async fn end(
 }
 
 /// Calls off those of `orders` that await their payment, because of `reason`, within the caller's
-/// transaction (I-2: a change of the configuration). Orders that are being paid, or have ended, are
-/// left alone.
+/// transaction (I-2: a change of the configuration), which has locked them and then the instances
+/// that they hold. Orders that are being paid, or have ended, are left alone.
 pub async fn in_transaction(
     transaction: &DatabaseTransaction,
     env: &Env,
-    orders: &[OrderId],
+    orders: Vec<Order>,
     reason: Reason,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    for mut order in orders::lock_many(transaction, orders).await? {
+    for mut order in orders {
         if order.state == State::PendingPayment {
             let message = match reason {
                 Reason::ConfigurationChanged => "The configuration of an instance has changed.",

@@ -19,6 +19,7 @@ use crate::store::{
     Store, accounts,
     events::{self, Event, kinds},
     instances::{self, Lock, Named, Reach, write},
+    orders::{self, Order},
 };
 
 /// What became of one row.
@@ -74,8 +75,12 @@ impl Registrations {
             let transaction = self.store.begin().await?;
             let orders: Vec<OrderId> = cancelled.iter().copied().collect();
             let reason = Reason::ConfigurationChanged;
-            cancel::in_transaction(&transaction, &self.env, &orders, reason, now).await?;
-            let known = load(&transaction, rows).await?;
+            let orders = orders::lock_many(&transaction, &orders).await?;
+            let mut known = load(&transaction, rows, &orders).await?;
+            if !orders.is_empty() {
+                cancel::in_transaction(&transaction, &self.env, orders, reason, now).await?;
+                known = load(&transaction, rows, &[]).await?;
+            }
             let page = Page::decide(rows, &known, catalogue);
             if page.cancels.is_empty() {
                 self.save(&transaction, &page, now).await?;
@@ -116,10 +121,12 @@ impl Registrations {
     }
 }
 
-/// Everything that deciding on `rows` needs, locked.
+/// Everything that deciding on `rows` needs, locked; and with it, by the same statement, whatever
+/// `orders` hold.
 async fn load(
     transaction: &DatabaseTransaction,
     rows: &[Registration],
+    orders: &[Order],
 ) -> Result<Known, CallError> {
     let accounts: Vec<_> =
         rows.iter().map(|row| &row.account).collect::<BTreeSet<_>>().into_iter().collect();
@@ -128,10 +135,12 @@ async fn load(
         let parent = &row.binding.as_ref()?.parent;
         Some(Named { account: &row.account, id: parent })
     });
+    let held = cancel::held(orders);
     let named: Vec<_> = rows
         .iter()
         .map(|row| Named { account: &row.account, id: &row.id })
         .chain(parents)
+        .chain(held.iter().map(|(account, id)| Named { account, id }))
         .collect();
     Ok(Known {
         accounts: accounts::many_locked(transaction, &accounts).await?,

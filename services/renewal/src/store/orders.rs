@@ -179,18 +179,19 @@ WHERE (account_id, id) IN (
 RETURNING *";
 
 /// Takes at most `limit` orders whose next step is due at `now`: nobody else takes them before their
-/// next attempt, 1 s to 5 min later ([`backoff`](crate::domain::order::backoff)). One statement.
+/// next attempt, 1 s to 5 min later ([`backoff`](crate::domain::order::backoff)). One statement. A
+/// row that cannot be read is an error of its own and does not keep the others.
 pub async fn take_due<C: ConnectionTrait>(
     connection: &C,
     now: DateTime<Utc>,
     limit: u32,
-) -> Result<Vec<Order>, StoreError> {
+) -> Result<Vec<Result<Order, StoreError>>, StoreError> {
     let backend = backend_of(connection);
     let text = backend.pick(TAKE_DUE_SQLITE, TAKE_DUE_POSTGRES);
     let values = [values::micros(now).into(), i64::from(limit).into()];
     let statement = Statement::from_sql_and_values(backend.dialect(), text, values);
     let rows = order::Model::find_by_statement(statement).all(connection).await?;
-    rows.iter().map(read).collect()
+    Ok(rows.iter().map(read).collect())
 }
 
 /// The message that `bytes` hold.

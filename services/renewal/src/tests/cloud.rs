@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -183,13 +183,18 @@ pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration
 /// The products: `vm` is sold as JD's, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
 /// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
 pub fn catalogue() -> Catalogue {
-    catalogue_of(1)
+    catalogue_of(1, false)
 }
 
-fn catalogue_of(version_number: i64) -> Catalogue {
+fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
     use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
-    let converting = catalog::RenewalProfile { converts_postpaid: true, ..vm.clone() };
+    let why = if withdrawn { "it is withdrawn" } else { "" };
+    let converting = catalog::RenewalProfile {
+        converts_postpaid: true,
+        not_renewable_why: why.to_owned(),
+        ..vm.clone()
+    };
     let pool = catalog::RenewalProfile {
         auto_schedule: Some(catalog::AutoSchedule {
             days_before: 7,
@@ -290,9 +295,16 @@ pub const UNSOLD: &str = "unsold";
 #[derive(Debug, Default)]
 pub struct Still {
     changes: AtomicI64,
+    withdrawn: AtomicBool,
 }
 
 impl Still {
+    /// From now on `vm` is not renewed any more.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
+        self.change();
+    }
+
     /// Every instance costs 0.01 more.
     pub fn change(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
@@ -310,7 +322,7 @@ impl Pricing for Still {
     }
 
     async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
-        Ok(catalogue_of(1 + self.changes()))
+        Ok(catalogue_of(1 + self.changes(), self.withdrawn.load(Ordering::Relaxed)))
     }
 
     async fn quote(

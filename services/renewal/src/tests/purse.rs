@@ -11,7 +11,9 @@ use kernel::{
     Money,
     ids::{AccountId, PaymentId},
 };
-use proto::wallet::v1::{ChargeRequest, ItemParts, Payment, PaymentRefusal, payment::State};
+use proto::wallet::v1::{
+    Charge, ChargeRequest, ItemParts, Payment, PaymentRefusal, payment::State,
+};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::app::{Funds, RemoteError};
@@ -25,6 +27,12 @@ pub enum Trouble {
     AnswerLost,
     /// The wallet refuses to judge at that instant.
     ClockSkew,
+    /// It is done, and what comes back is another payment.
+    OtherPayment,
+    /// It is done, and what comes back is of another order.
+    OtherOrder,
+    /// It is done, and what comes back is another amount.
+    OtherAmount,
 }
 
 /// One purse for everybody: the first outcome of a payment stands.
@@ -35,6 +43,8 @@ pub struct Purse(Mutex<Inner>);
 struct Inner {
     cash: i64,
     payments: HashMap<String, Payment>,
+    /// What each payment was asked for with first.
+    charges: HashMap<String, Charge>,
     troubles: VecDeque<Trouble>,
     asked: Vec<ChargeRequest>,
 }
@@ -71,11 +81,18 @@ impl Purse {
 }
 
 impl Inner {
-    fn charge(&mut self, request: ChargeRequest) -> Payment {
+    /// The outcome; an id that comes again with other content is refused, as the wallet does (O-3).
+    fn charge(&mut self, request: ChargeRequest) -> Result<Payment, RemoteError> {
         let charge = request.charge.unwrap();
         if let Some(payment) = self.payments.get(&charge.payment_id) {
-            return payment.clone();
+            return match self.charges.get(&charge.payment_id) {
+                Some(first) if *first != charge => {
+                    Err(refused(tonic::Code::InvalidArgument, "REQUEST_ID_REUSED"))
+                }
+                _ => Ok(payment.clone()),
+            };
         }
+        self.charges.insert(charge.payment_id.clone(), charge.clone());
         let amount: i64 =
             charge.items.iter().map(|item| item.payable.as_ref().unwrap().minor_units).sum();
         let mut payment = Payment {
@@ -100,7 +117,7 @@ impl Inner {
             });
         }
         self.payments.insert(charge.payment_id, payment.clone());
-        payment
+        Ok(payment)
     }
 }
 
@@ -114,18 +131,25 @@ impl Funds for Purse {
         let mut purse = self.lock();
         purse.asked.push(request.clone());
         match purse.troubles.pop_front() {
-            None => Ok(purse.charge(request)),
+            None => purse.charge(request),
             Some(Trouble::Down) => Err(closed()),
             Some(Trouble::AnswerLost) => {
-                purse.charge(request);
+                purse.charge(request)?;
                 Err(closed())
             }
-            Some(Trouble::ClockSkew) => {
-                let details =
-                    ErrorDetails::with_error_info("CLOCK_SKEW", "perennial", HashMap::new());
-                let code = tonic::Code::FailedPrecondition;
-                let status = tonic::Status::with_error_details(code, "too old", details);
-                Err(RemoteError { service: "wallet", status })
+            Some(Trouble::ClockSkew) => Err(refused(tonic::Code::FailedPrecondition, "CLOCK_SKEW")),
+            Some(Trouble::OtherPayment) => {
+                let payment_id = uuid::Uuid::nil().to_string();
+                Ok(Payment { payment_id, ..purse.charge(request)? })
+            }
+            Some(Trouble::OtherOrder) => {
+                let order_id = uuid::Uuid::nil().to_string();
+                Ok(Payment { order_id, ..purse.charge(request)? })
+            }
+            Some(Trouble::OtherAmount) => {
+                let payment = purse.charge(request)?;
+                let fen = payment.amount.as_ref().unwrap().minor_units;
+                Ok(Payment { amount: Some(Money::new(fen - 1, Cny).into()), ..payment })
             }
         }
     }
@@ -147,6 +171,12 @@ impl Funds for Purse {
         });
         Ok(payment.clone())
     }
+}
+
+fn refused(code: tonic::Code, reason: &str) -> RemoteError {
+    let details = ErrorDetails::with_error_info(reason, "perennial", HashMap::new());
+    let status = tonic::Status::with_error_details(code, reason, details);
+    RemoteError { service: "wallet", status }
 }
 
 fn closed() -> RemoteError {

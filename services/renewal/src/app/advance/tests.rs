@@ -90,6 +90,75 @@ async fn orders_that_nobody_pays_expire_page_by_page() {
     }
 }
 
+// O-4: one bad row is nobody else's trouble.
+#[tokio::test]
+async fn an_order_that_cannot_be_read_stops_no_other() {
+    use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
+
+    use crate::store::entity::order;
+    let (clouds, _folder) = clouds("advance_unreadable").await;
+    for cloud in clouds {
+        let names: Vec<_> = (0..10).map(|number| format!("vm-{number}")).collect();
+        let rows = names.iter().map(|name| prepaid(name, "vm", "2026-09-11 00:00"));
+        cloud.register(rows.collect()).await;
+        let mut orders = Vec::new();
+        for (number, name) in (1..).zip(&names) {
+            orders.push(cloud.order(&create(number, &[name])).await.unwrap());
+        }
+        order::Entity::update_many()
+            .col_expr(order::Column::Snapshot, Expr::value(vec![0xff_u8]))
+            .filter(order::Column::Id.eq(orders[0].id.0))
+            .exec(cloud.store.database().writer())
+            .await
+            .unwrap();
+        cloud.clock.set(at("2026-03-16 00:00"));
+        let all_but_one = Advanced { taken: 10, done: 9, more: false };
+        assert_eq!(cloud.orders.advance(100).await.unwrap(), all_but_one);
+        for order in &orders[1..] {
+            assert_eq!(cloud.reread(order).await.state, State::Expired);
+        }
+    }
+}
+
+// Section 11: who ends several orders waits for their instances in one order, holding none.
+#[tokio::test]
+async fn orders_that_end_together_lock_their_instances_by_id() {
+    use platform::database::Backend;
+    use sea_orm::{ConnectionTrait as _, Statement};
+    let (clouds, _folder) = clouds("advance_locks").await;
+    for cloud in clouds {
+        let database = cloud.store.database();
+        // SQLite has one writer: nobody waits for a row.
+        if database.backend() == Backend::Sqlite {
+            continue;
+        }
+        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-09-11 00:00"));
+        cloud.register(rows.into()).await;
+        let first = cloud.order(&create(1, &["b"])).await.unwrap();
+        let second = cloud.order(&create(2, &["a"])).await.unwrap();
+        cloud.clock.set(at("2026-03-16 00:00"));
+        let query = |text: &str| Statement::from_string(database.backend().dialect(), text);
+        let other = cloud.store.begin().await.unwrap();
+        other
+            .query_all_raw(query("SELECT id FROM instances WHERE id = 'a' FOR UPDATE"))
+            .await
+            .unwrap();
+        let ids = [first.id, second.id];
+        let expire = cloud.orders.expire_all(&ids, cloud.orders.now());
+        let meanwhile = async {
+            let waiting = "SELECT 1 AS one FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while cloud.store.reader().query_one_raw(query(waiting)).await.unwrap().is_none() {}
+            let free = "SELECT id FROM instances WHERE id = 'b' FOR UPDATE NOWAIT";
+            other.query_all_raw(query(free)).await.unwrap();
+            other.commit().await.unwrap();
+        };
+        let (expired, ()) = futures::join!(expire, meanwhile);
+        assert!(expired.unwrap());
+        assert_eq!(cloud.off().await, Vec::<String>::new());
+    }
+}
+
 // Section 11: ORDER_NOT_CANCELLABLE, ORDER_NOT_PAYABLE
 #[tokio::test]
 async fn an_order_is_cancelled_once_and_for_all() {

@@ -169,6 +169,34 @@ fn cny(minor: i64) -> Money {
     Money::new(minor, kernel::Currency::Cny)
 }
 
+// M-6, O-7, T-3: the quote says the price; the rules and the clock of now say the rest.
+#[tokio::test]
+async fn an_order_from_a_quote_is_priced_as_quoted_and_judged_by_the_rules_of_now() {
+    let (clouds, _folder) = clouds("create_judged").await;
+    for cloud in clouds {
+        let rows = ["a", "b"].map(|name| prepaid(name, "vm", "2026-03-01 00:00"));
+        cloud.register(rows.into()).await;
+        cloud.clock.set(at("2026-02-28 23:55"));
+        let quote = async |name: &str| {
+            let preview = cloud.orders.preview(&wanted(&[name]), None).await.unwrap();
+            assert_eq!(preview.bill.items[0].expiry_shown, "2026-03-28 23:59:59");
+            What::Quote(preview.quote.unwrap().0)
+        };
+        let (a, b) = (quote("a").await, quote("b").await);
+        cloud.catalog.change();
+        cloud.clock.set(at("2026-03-01 00:05"));
+        let order = cloud.order(&Create { what: a, ..create(1, &[]) }).await.unwrap();
+        let item = order.snapshot.items[0].item.as_ref().unwrap();
+        assert_eq!(
+            (order.payable.minor(), item.expiry_shown.as_str()),
+            (100, "2026-04-01 23:59:59")
+        );
+        cloud.catalog.withdraw();
+        let error = cloud.order(&Create { what: b, ..create(2, &[]) }).await.unwrap_err();
+        assert_eq!(reason(&error), "PRODUCT_NOT_RENEWABLE");
+    }
+}
+
 // M-6, B-4: QUOTE_EXPIRED; what comes along by now has no price in the quote.
 #[tokio::test]
 async fn a_quote_does_not_hold_for_a_group_that_has_grown() {

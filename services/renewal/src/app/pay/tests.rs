@@ -186,6 +186,49 @@ async fn a_payment_that_the_wallet_will_not_judge_is_called_off() {
     }
 }
 
+// O-1: terms are given for the order's own payment of its own amount, and for no other.
+#[tokio::test]
+async fn a_payment_that_is_not_the_orders_own_extends_nothing() {
+    for trouble in [Trouble::OtherPayment, Trouble::OtherOrder, Trouble::OtherAmount] {
+        let (clouds, _folder) = clouds(&format!("pay_{trouble:?}").to_lowercase()).await;
+        for cloud in clouds {
+            cloud.purse.put(100);
+            cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+            let order = cloud.order(&create(1, &["vm"])).await.unwrap();
+            cloud.purse.fail([trouble]);
+            let error = cloud.orders.pay(&pay(2, &order)).await.unwrap_err();
+            assert_eq!(reason(&error), "INTERNAL", "{trouble:?}");
+            assert_eq!(cloud.reread(&order).await.state, State::Paying);
+            assert_eq!(cloud.expiry("vm").await, "2026-03-10 23:59:59");
+            // Its own comes when it is asked for again.
+            cloud.orders.pay(&pay(2, &order)).await.unwrap();
+            assert_eq!(cloud.expiry("vm").await, "2026-04-10 23:59:59");
+            assert_eq!(cloud.off().await, Vec::<String>::new());
+        }
+    }
+}
+
+// O-3: the purse of these tests is as strict as the wallet.
+#[tokio::test]
+async fn a_charge_that_comes_again_with_other_content_is_refused() {
+    use crate::app::Funds as _;
+    let (clouds, _folder) = clouds("pay_reused").await;
+    for cloud in clouds {
+        cloud.purse.put(1_000);
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        let order = cloud.order(&create(1, &["vm"])).await.unwrap();
+        cloud.orders.pay(&pay(2, &order)).await.unwrap();
+        let asked = cloud.purse.asked().remove(0);
+        assert!(cloud.purse.charge(asked.clone()).await.is_ok());
+        let mut other = asked;
+        other.charge.as_mut().unwrap().items[0].region = "south".to_owned();
+        let error = OrderError::Remote(cloud.purse.charge(other).await.unwrap_err());
+        let status = tonic::Status::from(error);
+        assert_eq!(platform::status::reason(&status).as_deref(), Some("REQUEST_ID_REUSED"));
+        assert_eq!(cloud.purse.cash(), 900);
+    }
+}
+
 // ORDER_NOT_FOUND: another account's order looks like none.
 #[tokio::test]
 async fn another_accounts_order_is_not_found() {
