@@ -3,6 +3,7 @@
 mod choice;
 mod dates;
 mod replan;
+mod ticks;
 mod unit;
 
 use chrono::{DateTime, NaiveDate, Utc};

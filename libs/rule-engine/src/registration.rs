@@ -1,12 +1,14 @@
 //! What product consoles say of instances, and what of it is taken over.
 
+mod circle;
+mod contradiction;
 mod correction;
 mod mismatch;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use kernel::{
@@ -14,19 +16,21 @@ use kernel::{
     ids::{AccountId, InstanceId, OrderId, ProductId, Region},
 };
 
+use self::contradiction::contradicted_fields;
 pub use self::{
+    circle::bound_in_circles,
     correction::{Correction, correct_expiry},
     mismatch::group_mismatches,
     standing::held_groups,
 };
 use crate::{
-    calendar::{DayOfMonth, check_end},
+    calendar::{DayOfMonth, check_end, last_day},
     check,
     configuration::{Configuration, Setting},
     instance::{Account, Billing, Binding, Instance},
     profile::Boundary,
     reason::{Reason, Refusal},
-    term::{Term, registered_anchor},
+    term::{Term, anchor_leads_to, registered_anchor},
 };
 
 /// A console's word on one instance (I-1).
@@ -90,9 +94,28 @@ pub struct Registered {
     pub first_term: Option<Term>,
 }
 
+/// Why a first registration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegistered {
+    /// For a reason that the rules have a code for.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// No chain of months on the anchor day comes to the end that it stands beside (I-1, T-6).
+    #[error("no month's day {} is the end on {ends_on}, nor is that the last of a shorter month", .anchor.get())]
+    AnchorMissesEnd {
+        /// The anchor that was said.
+        anchor: DayOfMonth,
+        /// The last day of the term, in the account's zone.
+        ends_on: NaiveDate,
+    },
+}
+
 /// What a repeated registration does to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repeated {
+    /// Nothing, and it cannot be right: the word that the instance stands by has the same
+    /// `source_version`, and says something else in these fields.
+    Contradicts(Vec<&'static str>),
     /// Nothing: it is late, or says nothing new.
     Unchanged,
     /// It is like this from now on.
@@ -108,7 +131,7 @@ pub enum Repeated {
 /// The instance that `row` registers for the first time, with its first term (I-1).
 ///
 /// Without an anchor it is the start's local day in `zone` if the end fits it, else the end's own
-/// day; `boundary` is the product's. A term that does not end after it starts, or not in the years
+/// day; an anchor that does not lead to the end is refused. `boundary` is the product's. A term that does not end after it starts, or not in the years
 /// 1970 to 9999, is `DATE_OUT_OF_RANGE` (T-8).
 ///
 /// ```
@@ -131,13 +154,24 @@ pub enum Repeated {
 /// assert_eq!(registered.first_term.unwrap().anchor.get(), 31);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn register(row: Registration, boundary: Boundary, zone: Tz) -> Result<Registered, Refusal> {
+pub fn register(
+    row: Registration,
+    boundary: Boundary,
+    zone: Tz,
+) -> Result<Registered, NotRegistered> {
     let first_term = match row.billing {
         RegisteredBilling::Postpaid => None,
         RegisteredBilling::Prepaid { start, end, anchor } => {
             if start >= end || check_end(zone, end).is_err() || start < DateTime::UNIX_EPOCH {
                 let message = format!("The term of {} is not one: {start} to {end}.", row.id);
-                return Err(Refusal::new(Reason::DateOutOfRange, message));
+                let refusal = Refusal::new(Reason::DateOutOfRange, message);
+                return Err(NotRegistered::Refused(refusal));
+            }
+            if let Some(anchor) = anchor.filter(|it| !anchor_leads_to(*it, boundary, zone, end)) {
+                return Err(NotRegistered::AnchorMissesEnd {
+                    anchor,
+                    ends_on: last_day(zone, end),
+                });
             }
             let anchor = anchor.unwrap_or_else(|| registered_anchor(boundary, zone, start, end));
             Some(Term { start, end, anchor })
@@ -169,7 +203,8 @@ pub fn register(row: Registration, boundary: Boundary, zone: Tz) -> Result<Regis
 /// product and region never change, and neither does an expiry: Perennial owns it.
 ///
 /// `priced` says whether a setting of the configuration decides on the price. Every reason is given
-/// at once; a row with an older or equal `source_version` does nothing, whatever it says.
+/// at once. A row with an older `source_version` comes late and does nothing, whatever it says; one
+/// with the same is a repeat, and contradicts itself if it says something else.
 ///
 /// ```
 /// # use std::collections::BTreeMap;
@@ -188,8 +223,12 @@ pub fn register(row: Registration, boundary: Boundary, zone: Tz) -> Result<Regis
 /// # let zone = chrono_tz::Asia::Shanghai;
 /// let known = register(registration.clone(), Boundary::EndOfDay, zone)?.instance;
 /// // A message that comes late changes nothing, whatever it says.
-/// let late = Registration { region: "elsewhere".parse()?, ..registration.clone() };
+/// let late = Registration { name: "old".to_owned(), source_version: 0, ..registration.clone() };
 /// assert_eq!(repeat(late, &known, |_| true), Ok(Repeated::Unchanged));
+/// // What comes under the same number is the same word, or somebody is wrong.
+/// assert_eq!(repeat(registration.clone(), &known, |_| true), Ok(Repeated::Unchanged));
+/// let other = Registration { name: "other".to_owned(), ..registration.clone() };
+/// assert_eq!(repeat(other, &known, |_| true), Ok(Repeated::Contradicts(vec!["name"])));
 /// let newer = Registration { region: "elsewhere".parse()?, source_version: 2, ..registration };
 /// let refusals = repeat(newer, &known, |_| true).unwrap_err();
 /// assert_eq!(refusals[0].reason.code(), "INSTANCE_IMMUTABLE_FIELD");
@@ -200,8 +239,17 @@ pub fn repeat(
     known: &Instance,
     priced: impl Fn(&str) -> bool,
 ) -> Result<Repeated, Vec<Refusal>> {
-    if row.source_version <= known.source_version && row.account == known.account {
-        return Ok(Repeated::Unchanged);
+    if row.account == known.account {
+        let moved = row.product != known.product || row.region != known.region;
+        match row.source_version.cmp(&known.source_version) {
+            Ordering::Less => return Ok(Repeated::Unchanged),
+            Ordering::Equal if !moved => {
+                let fields = contradicted_fields(&row, known);
+                let same = fields.is_empty();
+                return Ok(if same { Repeated::Unchanged } else { Repeated::Contradicts(fields) });
+            }
+            Ordering::Equal | Ordering::Greater => {}
+        }
     }
     let cancels = match held(&row, known, priced) {
         Held::Free => None,

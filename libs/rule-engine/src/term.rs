@@ -287,6 +287,30 @@ pub fn registered_anchor(
     if started.fits(ends_on) { started } else { DayOfMonth::of(ends_on) }
 }
 
+/// Whether the anchor day leads to a term's `end` (T-6): the end is on that day, or on the last of a
+/// month that is too short for it. Days are last days; an `EXACT` end also counts by its own date
+/// (T-5).
+///
+/// ```
+/// use chrono_tz::Asia::Shanghai;
+/// use rule_engine::{calendar::DayOfMonth, profile::Boundary::EndOfDay, term::anchor_leads_to};
+/// let end = "2024-03-01T00:00:00+08:00".parse()?; // the 29th of February is its last day
+/// let leads = |day: u32| anchor_leads_to(day.try_into().unwrap(), EndOfDay, Shanghai, end);
+/// assert!(leads(29) && leads(31));
+/// assert!(!leads(28) && !leads(1));
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[must_use]
+pub fn anchor_leads_to(
+    anchor: DayOfMonth,
+    boundary: Boundary,
+    zone: Tz,
+    end: DateTime<Utc>,
+) -> bool {
+    anchor.fits(last_day(zone, end))
+        || boundary == Boundary::Exact && anchor.fits(local_date(zone, end))
+}
+
 pub(crate) fn check_window(
     rules: &TermRules<'_>,
     lease: Lease,

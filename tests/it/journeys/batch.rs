@@ -102,6 +102,11 @@ crate::journeys! {
         assert_eq!(ids(&alone.items), ["i-1"]);
         assert_eq!(alone.payable, Some(cny(560_00)));
 
+        // What is ticked must be bound to what is named.
+        let stray = Selection { ticked: vec![ticked("i-1", false)], ..selection(&["d-1"], "1y") };
+        let status = suite.create(paid_order_of("acme", stray)).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
+
         let both = Selection { ticked: vec![ticked("d-1", false)], ..selection(&["i-1"], "1y") };
         let order = suite.create(paid_order_of("acme", both)).await.unwrap();
         let items: Vec<_> = order.items.iter().map(|item| item.item.clone().unwrap()).collect();

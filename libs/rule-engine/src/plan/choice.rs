@@ -142,12 +142,13 @@ impl<'w> Choice<'w> {
         }
     }
 
-    /// A unit can only follow a parent that is settled before it.
+    /// A unit can only follow a parent that is settled before it, or that its order left out.
     fn detach_lost_children(&mut self) {
         for place in 0..self.units.len() {
             if let Goal::ParentExpiry(parent) = self.units[place].goal {
-                let mut before = self.units[..place].iter();
-                if !before.any(|unit| unit.group.contains(parent)) {
+                let holds = |units: &[Unit<'_>]| units.iter().any(|one| one.group.contains(parent));
+                let left_out = self.scope.is_some() && !holds(&self.units);
+                if !left_out && !holds(&self.units[..place]) {
                     self.units[place].goal = self.units[place].goal.alone();
                 }
             }

@@ -153,6 +153,38 @@ fn optional_instances_come_along_where_they_are_ticked() {
     );
 }
 
+// B-2: what may be ticked is bound to what is renewed, be it by way of what is ticked, too.
+#[test]
+fn only_what_is_bound_to_the_chosen_may_be_ticked() {
+    let mut world = vm_and_disk(Optional, "2024-07-05");
+    for name in ["snapshot", "group", "member", "gone", "other"] {
+        add(&mut world, name, "vm", "2024-06-30");
+    }
+    bind(&mut world, "snapshot", Optional, "disk");
+    bind(&mut world, "member", Strong, "group");
+    bind(&mut world, "group", Optional, "snapshot");
+    bind(&mut world, "gone", Forced, "vm");
+    for (named, ticked, expected) in [
+        ("vm", vec!["disk"], vec![]),
+        ("vm", vec!["gone", "vm"], vec![]),
+        ("vm", vec!["snapshot", "disk"], vec![]),
+        ("vm", vec!["snapshot"], vec!["snapshot"]),
+        ("vm", vec!["member", "snapshot", "disk"], vec![]),
+        ("vm", vec!["other", "disk"], vec!["other"]),
+        ("disk", vec!["vm"], vec!["vm"]),
+        ("other", vec!["disk"], vec!["disk"]),
+        ("other", vec!["other"], vec![]),
+        ("vm", vec!["nobody"], vec![]),
+    ] {
+        let mut selection = select(&[named], "1m");
+        for name in &ticked {
+            selection = tick(selection, name, false);
+        }
+        let strays: Vec<_> = selection.stray_ticks(&world, at(NOW)).into_iter().cloned().collect();
+        assert_eq!(strays, ids(&expected), "{named} {ticked:?}");
+    }
+}
+
 // B-3: T-1 does not apply; M-4: whole months that fit, and odd days. T-6: the parent's anchor.
 #[test]
 fn a_ticked_instance_may_go_to_its_parents_new_expiry() {

@@ -44,6 +44,7 @@ fn repeated(row: Registration, known: &Instance) -> String {
     match repeat(row, known, priced) {
         Err(refusals) => reasons(&refusals),
         Ok(Repeated::Unchanged) => "unchanged".to_owned(),
+        Ok(Repeated::Contradicts(fields)) => format!("contradicts {}", fields.join(" ")),
         Ok(Repeated::Updated { cancels: Some(order), .. }) => format!("updated, cancels {order}"),
         Ok(Repeated::Updated { .. }) => "updated".to_owned(),
     }
@@ -91,21 +92,136 @@ fn a_first_term_lies_in_the_years_1970_to_9999_and_ends_after_it_starts() {
         let row = Registration { billing: prepaid(start, last_day), ..row(1) };
         let registered = register(row, Boundary::EndOfDay, Shanghai);
         assert_eq!(registered.is_ok(), good, "{start} {last_day}");
-        if let Err(refusal) = registered {
+        if let Err(error) = registered {
+            let NotRegistered::Refused(refusal) = error else { panic!("{error}") };
             assert_eq!(refusal.reason, Reason::DateOutOfRange);
         }
     }
 }
 
+// I-1, T-6: an anchor leads to the end, or the row is wrong.
+#[test]
+fn an_anchor_that_does_not_lead_to_the_end_is_refused() {
+    use Boundary::{EndOfDay, Exact};
+    for (boundary, end, good, bad) in [
+        // In the middle of a month only the day itself.
+        (EndOfDay, "2024-06-21 00:00", vec![20], vec![1, 19, 21, 31]),
+        // The last of a short month is where every later day is clamped to.
+        (EndOfDay, "2023-03-01 00:00", vec![28, 29, 30, 31], vec![1, 27]),
+        (EndOfDay, "2024-03-01 00:00", vec![29, 30, 31], vec![1, 28]),
+        (EndOfDay, "2024-02-29 00:00", vec![28], vec![27, 29, 31]),
+        (EndOfDay, "2024-05-01 00:00", vec![30, 31], vec![1, 29]),
+        (EndOfDay, "2024-06-01 00:00", vec![31], vec![1, 30]),
+        // By the end's own local date.
+        (Exact, "2024-06-21 10:30", vec![21], vec![20, 22]),
+        (Exact, "2023-02-28 10:30", vec![28, 29, 31], vec![27, 1]),
+        (Exact, "2024-02-28 10:30", vec![28], vec![27, 29, 31]),
+        // At midnight it is also the end of the day before (U-2).
+        (Exact, "2024-06-21 00:00", vec![20, 21], vec![19, 22]),
+        (Exact, "2024-03-01 00:00", vec![1, 29, 30, 31], vec![2, 28]),
+    ] {
+        for (day, fits) in
+            good.iter().map(|day| (day, true)).chain(bad.iter().map(|day| (day, false)))
+        {
+            let anchor: DayOfMonth = u32::try_from(*day).unwrap().try_into().unwrap();
+            let billing = RegisteredBilling::Prepaid {
+                start: at("2023-01-01 00:00"),
+                end: at(end),
+                anchor: Some(anchor),
+            };
+            let registered = register(Registration { billing, ..row(1) }, boundary, Shanghai);
+            let anchors = registered.map(|one| one.first_term.unwrap().anchor);
+            let ends_on = last_day(Shanghai, at(end));
+            let expected = if fits {
+                Ok(anchor)
+            } else {
+                Err(NotRegistered::AnchorMissesEnd { anchor, ends_on })
+            };
+            assert_eq!(anchors, expected, "{boundary:?} {end} {day}");
+        }
+    }
+}
+
+// I-1, T-5, T-6: where the rules read differently, the day before counts: an exact end at midnight
+// is the end of that day, unless the term began on the date of its end.
+#[test]
+fn an_exact_end_at_midnight_is_anchored_by_its_last_day() {
+    for (start, end, expected) in [
+        ("2024-05-10 10:30", "2024-06-21 00:00", 20),
+        ("2024-05-20 10:30", "2024-06-21 00:00", 20),
+        ("2024-05-21 00:00", "2024-06-21 00:00", 21),
+        ("2024-01-31 00:00", "2024-03-01 00:00", 31),
+        ("2024-01-10 00:00", "2024-03-01 00:00", 29),
+    ] {
+        let billing = RegisteredBilling::Prepaid { start: at(start), end: at(end), anchor: None };
+        let row = Registration { billing, ..row(1) };
+        let term = register(row, Boundary::Exact, Shanghai).unwrap().first_term.unwrap();
+        assert_eq!(term.anchor.get(), expected, "{start} {end}");
+    }
+}
+
 // I-1: a late repeat is a no-op, whatever it says.
 #[test]
-fn a_row_that_is_not_newer_does_nothing() {
-    let known = known();
-    for (version, expected) in [(0, "unchanged"), (1, "unchanged"), (2, "updated")] {
+fn a_row_that_is_older_does_nothing() {
+    let known = Instance { source_version: 2, ..known() };
+    for (version, expected) in
+        [(0, "unchanged"), (1, "unchanged"), (2, "unchanged"), (3, "updated")]
+    {
         assert_eq!(repeated(row(version), &known), expected, "{version}");
     }
     let wrong = Registration { region: "x".parse().unwrap(), ..row(1) };
     assert_eq!(repeated(wrong, &known), "unchanged");
+}
+
+// I-1: two words cannot have one number, not even 0.
+#[test]
+fn a_row_of_the_same_version_says_the_same() {
+    for version in [0, 7] {
+        let known = Instance { source_version: version, ..known() };
+        assert_eq!(repeated(row(version), &known), "unchanged");
+        let renamed = Registration { name: "db".to_owned(), trial: true, ..row(version) };
+        assert_eq!(repeated(renamed, &known), "contradicts name trial");
+        let elsewhere = Registration { region: "x".parse().unwrap(), ..row(version) };
+        assert_eq!(repeated(elsewhere, &known), "INSTANCE_IMMUTABLE_FIELD");
+        let large = [("flavor", "large"), ("zone", "A")];
+        let resized = Registration { configuration: large.into_iter().collect(), ..row(version) };
+        assert_eq!(repeated(resized, &known), "contradicts configuration");
+        // C-2, I-2: the expiry is Perennial's, and what it sold with it.
+        let lease = crate::term::Lease { end: end("2024-07-20"), ..known.billing.lease().unwrap() };
+        let renewed = Instance {
+            billing: Billing::Prepaid(lease),
+            configuration: large.into_iter().collect(),
+            ..known
+        };
+        assert_eq!(repeated(row(version), &renewed), "unchanged");
+    }
+}
+
+// B-4, B-5: bindings lead to a primary.
+#[test]
+fn nothing_is_bound_to_itself() {
+    use BindingKind::{Forced, Optional, Strong};
+    let instance = |name: &str, kind, parent: &str| {
+        let mut one = Instance { id: id(name), ..known() };
+        one.binding = Some(Binding { parent: id(parent), kind });
+        (id(name), one)
+    };
+    let refused = |rows: &[_], others: &[_]| {
+        let map = |all: &[(InstanceId, Instance)]| all.iter().cloned().collect();
+        let found = bound_in_circles(&map(rows), &map(others));
+        found.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let [ab, bc, ca] =
+        [instance("a", Forced, "b"), instance("b", Strong, "c"), instance("c", Forced, "a")];
+    assert_eq!(refused(&[instance("a", Forced, "a")], &[]), "a");
+    assert_eq!(refused(&[ab.clone(), bc.clone()], &[]), "");
+    assert_eq!(refused(&[ab.clone(), bc.clone(), ca.clone()], &[]), "a b c");
+    assert_eq!(refused(std::slice::from_ref(&ca), &[ab.clone(), bc.clone()]), "c");
+    // What hangs on a circle is no part of it; a row that opens one is none either.
+    assert_eq!(refused(&[instance("d", Forced, "a")], &[ab.clone(), bc.clone(), ca.clone()]), "");
+    assert_eq!(refused(&[instance("c", Forced, "d")], &[ab.clone(), bc.clone(), ca]), "");
+    // Where one of them is only ticked, there is a primary.
+    assert_eq!(refused(&[instance("c", Optional, "a")], &[ab, bc]), "");
 }
 
 // I-1

@@ -11,6 +11,7 @@ use platform::{
 use rule_engine::{
     profile::ProfileMistake,
     reason::{Reason, Refusal},
+    registration::NotRegistered,
 };
 use tonic::{Code, Status};
 
@@ -221,8 +222,31 @@ impl RowRefusal {
         Some(first.into())
     }
 
+    /// What the row says in `field` cannot be.
+    #[must_use]
+    pub fn bad_field(field: &'static str, rule: &'static str, problem: &str) -> Self {
+        let refusal = Self::plain(INVALID_REQUEST, rule, format!("{field} {problem}"));
+        Self { metadata: BTreeMap::from([("field".to_owned(), field.to_owned())]), ..refusal }
+    }
+
     fn plain(reason: &'static str, rule: &'static str, message: String) -> Self {
         Self { reason, message, rule, metadata: BTreeMap::new() }
+    }
+}
+
+impl From<NotRegistered> for RowRefusal {
+    fn from(error: NotRegistered) -> Self {
+        match error {
+            NotRegistered::Refused(refusal) => refusal.into(),
+            NotRegistered::AnchorMissesEnd { anchor, ends_on } => {
+                let day = anchor.get();
+                let problem = format!(
+                    "{day} does not lead to the end: the last day {ends_on} is neither day {day} \
+                     nor the last of a month without one"
+                );
+                Self::bad_field("prepaid.anchor_day", "T-6", &problem)
+            }
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use kernel::ids::{AccountId, OrderId, QuoteId};
+use kernel::ids::{AccountId, InstanceId, OrderId, QuoteId};
 use platform::{
     client::pass_on,
     database::MaybeTransient,
-    status::{ApiError, BUSY, INTERNAL, Violation, status_of},
+    status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Violation, status_of},
 };
 use proto::wallet::v1::PaymentRefusal;
 use rule_engine::reason::{Reason, Refusal};
@@ -31,6 +31,12 @@ pub enum OrderError {
     /// The rules refuse: the weightiest reason, and all reasons of all instances.
     #[error("{}", .0.first.message)]
     Refused(Box<Refused>),
+    /// What is ticked is bound to nothing that is renewed (B-2).
+    #[error(
+        "selection.ticked must name what is bound to the instances that are named; {} is not",
+        .0.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(", ")
+    )]
+    NotBound(Vec<InstanceId>),
     /// The wallet refused the payment, and nothing was taken.
     #[error("{}", .0.message)]
     NotPaid(Box<PaymentRefusal>),
@@ -111,7 +117,7 @@ impl ApiError for OrderError {
                 _ => Code::FailedPrecondition,
             },
             Self::NotPaid(_) => Code::FailedPrecondition,
-            Self::RequestIdReused => Code::InvalidArgument,
+            Self::NotBound(_) | Self::RequestIdReused => Code::InvalidArgument,
             Self::Busy => Code::Aborted,
             Self::Remote(error) => error.status.code(),
             // What lost its race five times over may win the next one.
@@ -126,6 +132,7 @@ impl ApiError for OrderError {
             Self::OrderNotFound(_) => "ORDER_NOT_FOUND",
             Self::QuoteNotFound(_) => "QUOTE_NOT_FOUND",
             Self::Refused(refused) => refused.first.reason.code(),
+            Self::NotBound(_) => INVALID_REQUEST,
             Self::NotPaid(refusal) => payment_reason(refusal),
             Self::RequestIdReused => Reason::RequestIdReused.code(),
             Self::Busy => BUSY,
@@ -137,6 +144,7 @@ impl ApiError for OrderError {
     fn rule(&self) -> Option<&'static str> {
         match self {
             Self::Refused(refused) => Some(refused.first.reason.rule()),
+            Self::NotBound(_) => Some("B-2"),
             Self::RequestIdReused => Some(Reason::RequestIdReused.rule()),
             _ => None,
         }

@@ -157,6 +157,9 @@ impl Orders {
         for _ in 0..ROUNDS {
             let facts = self.facts(wanted).await?;
             let planned = planned(&wanted.selection, &facts, &catalogue, unpriced, now);
+            if let Ok(Planned { world, .. }) = &planned {
+                check_ticks(&wanted.selection, world, now)?;
+            }
             let refusals: Vec<_> = match &planned {
                 Ok(Planned { plan, .. }) if plan.refused.is_empty() && plan.refusal.is_none() => {
                     return Ok((facts, planned?));
@@ -253,6 +256,12 @@ pub fn ids_of(selection: &Selection) -> Vec<InstanceId> {
 #[must_use]
 pub fn reach_of(selection: &Selection) -> Reach {
     if selection.ticked.is_empty() { Reach::Groups } else { Reach::All }
+}
+
+/// Whoever ticks what is bound to something else may have meant another instance.
+fn check_ticks(selection: &Selection, world: &World, now: DateTime<Utc>) -> Result<(), OrderError> {
+    let strays: Vec<_> = selection.stray_ticks(world, now).into_iter().cloned().collect();
+    if strays.is_empty() { Ok(()) } else { Err(OrderError::NotBound(strays)) }
 }
 
 /// What the rules say of `selection` at `now`, where it is known what has no price.

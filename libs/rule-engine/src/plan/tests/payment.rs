@@ -52,6 +52,19 @@ fn a_term_that_is_over_when_it_is_paid_is_not_sold() {
     assert_eq!(paid(&selection, &mut world, "2024-07-21 00:00"), "TERM_ALREADY_OVER");
 }
 
+// O-8, B-3: what goes to the expiry of a parent that had nothing to add still goes there.
+#[test]
+fn a_parent_that_the_order_left_out_is_still_gone_to() {
+    let mut world = world();
+    add(&mut world, "vm", "vm", "2024-06-20");
+    add(&mut world, "disk", "vm", "2025-02-04");
+    add(&mut world, "snapshot", "vm", "2024-07-01");
+    bind(&mut world, "disk", Optional, "vm");
+    bind(&mut world, "snapshot", Optional, "disk");
+    let selection = tick(tick(select(&["vm"], "1m"), "disk", true), "snapshot", true);
+    assert_eq!(paid(&selection, &mut world, NOW), "2024-07-20 2025-02-04");
+}
+
 // O-8, U-3
 #[test]
 fn what_expired_before_it_was_paid_is_not_aligned() {

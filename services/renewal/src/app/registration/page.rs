@@ -7,7 +7,9 @@ use rule_engine::{
     instance::{BindingKind, Instance},
     profile::Boundary,
     reason::{Reason, Refusal},
-    registration::{Registration, Repeated, group_mismatches, held_groups, register, repeat},
+    registration::{
+        Registration, Repeated, bound_in_circles, group_mismatches, held_groups, register, repeat,
+    },
 };
 
 use super::Outcome;
@@ -64,6 +66,7 @@ impl Page {
             _ => Err(named_twice(row)),
         });
         let decisions = decisions.collect();
+        let decisions = refuse_circles(decisions, &before);
         let decisions = refuse_orphans(decisions, &before);
         let decisions = refuse_groups(decisions, &before);
         Self::of(decisions, rows, &before)
@@ -181,6 +184,7 @@ fn decide(
     let priced = |setting: &str| product.is_some_and(|product| product.is_priced(setting));
     match repeat(row.clone(), &before.instance, priced) {
         Ok(Repeated::Unchanged) => Ok(Decision::Nothing),
+        Ok(Repeated::Contradicts(fields)) => Err(contradiction(row, &fields)),
         Ok(Repeated::Updated { instance, cancels }) => Ok(Decision::Update { instance, cancels }),
         Err(refusals) => match RowRefusal::weightiest(refusals) {
             Some(refusal) => Err(refusal),
@@ -189,12 +193,49 @@ fn decide(
     }
 }
 
+/// The console gave one number to two words.
+fn contradiction(row: &Registration, fields: &[&str]) -> RowRefusal {
+    let (version, fields) = (row.source_version, fields.join(", "));
+    let problem = format!(
+        "{version} was said before with other values of {fields}; a new word needs a greater one"
+    );
+    RowRefusal::bad_field("source_version", "I-1", &problem)
+}
+
 /// The instance that a decision leaves behind.
 fn after(decision: &Result<Decision, RowRefusal>) -> Option<&Instance> {
     match decision {
         Ok(Decision::Create(instance) | Decision::Update { instance, .. }) => Some(instance),
         _ => None,
     }
+}
+
+/// Refuses rows that would be bound to themselves: nobody can tell which of the bindings is wrong
+/// (B-4, B-5).
+fn refuse_circles(
+    mut decisions: Vec<Result<Decision, RowRefusal>>,
+    before: &BTreeMap<&InstanceId, &Loaded>,
+) -> Vec<Result<Decision, RowRefusal>> {
+    let circles = bound_in_circles(&instances_after(&decisions), &instances_before(before));
+    for decision in &mut decisions {
+        let Some(way) = after(decision).and_then(|instance| circles.get(&instance.id)) else {
+            continue;
+        };
+        let way: Vec<_> = way.iter().map(InstanceId::as_str).collect();
+        let problem = format!("binds it to itself by way of {}", way.join(", "));
+        *decision = Err(RowRefusal::bad_field("binding", "B-5", &problem));
+    }
+    decisions
+}
+
+/// The instances that the rows leave behind, those that are not refused.
+fn instances_after(decisions: &[Result<Decision, RowRefusal>]) -> BTreeMap<InstanceId, Instance> {
+    decisions.iter().filter_map(after).map(|one| (one.id.clone(), one.clone())).collect()
+}
+
+fn instances_before(before: &BTreeMap<&InstanceId, &Loaded>) -> BTreeMap<InstanceId, Instance> {
+    let instances = before.values().map(|loaded| &loaded.instance);
+    instances.map(|one| (one.id.clone(), one.clone())).collect()
 }
 
 /// Refuses rows that are bound to what is neither known nor made by the page: `INSTANCE_NOT_FOUND`.
@@ -238,15 +279,8 @@ fn refuse_groups(
     mut decisions: Vec<Result<Decision, RowRefusal>>,
     before: &BTreeMap<&InstanceId, &Loaded>,
 ) -> Vec<Result<Decision, RowRefusal>> {
-    let rows: BTreeMap<_, _> = decisions
-        .iter()
-        .filter_map(after)
-        .map(|instance| (instance.id.clone(), instance.clone()))
-        .collect();
-    let others: BTreeMap<_, _> = before
-        .values()
-        .map(|loaded| (loaded.instance.id.clone(), loaded.instance.clone()))
-        .collect();
+    let rows = instances_after(&decisions);
+    let others = instances_before(before);
     let mismatches = group_mismatches(&rows, &others);
     let held = held_groups(&rows, &others);
     if mismatches.is_empty() && held.is_empty() {

@@ -33,7 +33,10 @@ async fn a_repeat_changes_what_it_may() {
             (first.clone(), "Unchanged"),
             (next(2), "Unchanged"),
             (Registration { name: "web".to_owned(), ..next(3) }, "Updated"),
-            (Registration { name: "late".to_owned(), ..next(3) }, "Unchanged"),
+            (Registration { name: "late".to_owned(), ..next(2) }, "Unchanged"),
+            (Registration { name: "web".to_owned(), ..next(3) }, "Unchanged"),
+            // One number, two words.
+            (Registration { name: "other".to_owned(), ..next(3) }, "INVALID_REQUEST"),
             (
                 Registration { region: "south".parse().unwrap(), ..next(4) },
                 "INSTANCE_IMMUTABLE_FIELD",
@@ -124,6 +127,63 @@ async fn groups_are_registered_in_any_order_and_end_together() {
             let row = bound(ebs("ebs-5", "2026-03-11 00:00"), parent, BindingKind::Optional);
             assert_eq!(cloud.register(vec![row]).await, ["INSTANCE_NOT_FOUND"]);
         }
+    }
+}
+
+/// B-4, B-5: nothing is bound to itself, within a page or by way of what is known already.
+#[tokio::test]
+async fn bindings_never_lead_back() {
+    let (clouds, _folder) = clouds("circles").await;
+    for cloud in clouds {
+        let forced = |name: &str, parent: &str, number| {
+            let row = prepaid(name, "ebs", "2026-03-11 00:00");
+            bound(Registration { source_version: number, ..row }, parent, BindingKind::Forced)
+        };
+        let circle = "INVALID_REQUEST";
+        let rows = vec![forced("a", "b", 1), forced("b", "c", 1), forced("c", "a", 1)];
+        let refused = cloud.registrations.register(rows.clone()).await.unwrap().remove(0);
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.message, "binding binds it to itself by way of b, c, a");
+        assert_eq!((refused.reason, &*refused.metadata["field"]), (circle, "binding"));
+        let hanging = [rows, vec![forced("d", "a", 1)]].concat();
+        let orphan = "INSTANCE_NOT_FOUND";
+        assert_eq!(cloud.register(hanging).await, [circle, circle, circle, orphan]);
+
+        let chain =
+            vec![prepaid("c", "ebs", "2026-03-11 00:00"), forced("b", "c", 1), forced("a", "b", 1)];
+        assert_eq!(cloud.register(chain).await, ["Created", "Created", "Created"]);
+        assert_eq!(cloud.register(vec![forced("c", "a", 2)]).await, [circle]);
+        let both = vec![forced("c", "b", 2), forced("b", "c", 2)];
+        assert_eq!(cloud.register(both).await, [circle, circle]);
+        // The other way round is fine where all of it is said at once.
+        let free = Registration { source_version: 2, ..prepaid("a", "ebs", "2026-03-11 00:00") };
+        let turned = vec![forced("c", "b", 2), forced("b", "a", 3), free];
+        assert_eq!(cloud.register(turned).await, ["Updated", "Updated", "Updated"]);
+    }
+}
+
+/// I-1, T-6: an anchor that does not lead to the end is a bad field of its row only.
+#[tokio::test]
+async fn an_anchor_that_contradicts_the_end_is_refused() {
+    let (clouds, _folder) = clouds("anchor_off").await;
+    for cloud in clouds {
+        let row = |name: &str, day: u32| {
+            let (start, end) = (at("2026-01-10 10:00"), at("2026-03-01 00:00"));
+            let anchor = Some(day.try_into().unwrap());
+            let billing = RegisteredBilling::Prepaid { start, end, anchor };
+            Registration { billing, ..prepaid(name, "vm", "2026-03-01 00:00") }
+        };
+        let rows = vec![row("i-1", 28), row("i-2", 31), row("i-3", 27), row("i-4", 1)];
+        let refused = "INVALID_REQUEST";
+        assert_eq!(cloud.register(rows).await, ["Created", "Created", refused, refused]);
+        let refusal = cloud.registrations.register(vec![row("i-3", 27)]).await.unwrap().remove(0);
+        let refusal = refusal.unwrap_err();
+        assert_eq!(
+            refusal.message,
+            "prepaid.anchor_day 27 does not lead to the end: the last day 2026-02-28 is neither \
+             day 27 nor the last of a month without one"
+        );
+        assert_eq!(refusal.metadata["field"], "prepaid.anchor_day");
     }
 }
 
