@@ -95,6 +95,19 @@ pub fn local(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
     bounded.with_timezone(&zone).naive_local()
 }
 
+/// `instant` in a sentence for people: local date and time in `zone`, to the second, and the zone.
+///
+/// ```
+/// use rule_engine::calendar::told;
+/// let instant = "2024-06-27T16:00:00Z".parse()?;
+/// assert_eq!(told(chrono_tz::Asia::Shanghai, instant), "2024-06-28 00:00:00 Asia/Shanghai");
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[must_use]
+pub fn told(zone: Tz, instant: DateTime<Utc>) -> String {
+    format!("{} {zone}", local(zone, instant).format("%Y-%m-%d %H:%M:%S"))
+}
+
 /// A little more than the years from 1970 to 9999.
 const BOUND: TimeDelta = TimeDelta::days(3_000_000);
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
+    calendar::told,
     configuration::Configuration,
     instance::{Billing, Instance, World},
     kind::OrderKind,
@@ -35,7 +36,8 @@ pub fn change_refusals(instance: &Instance, world: &World, now: DateTime<Utc>) -
     if let Some(pending) = instance.pending.as_ref().filter(|pending| pending.effective > now) {
         let message = format!(
             "The configuration that was bought for {} takes effect first, at {}.",
-            instance.id, pending.effective
+            instance.id,
+            told(world.account.zone(), pending.effective)
         );
         let refusal = Refusal::new(Reason::ChangePending, message);
         refusals.push(refusal.with("effective", pending.effective.to_rfc3339()));

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use kernel::ids::{InstanceId, OrderId};
 
 use crate::{
+    calendar::told,
     group::{Group, Groups, Member, Tie},
     instance::{Billing, Instance, World},
     lifecycle::{LifecycleRules, lifecycle},
@@ -226,7 +227,8 @@ fn window_refusal_by(
     let expiry = instance.billing_at(now).expiry()?;
     let until = lifecycle(&rules?, expiry, world.account.zone()).released_at;
     (now >= until).then(|| {
-        let message = format!("{} could be renewed until {until}.", instance.id);
+        let told = told(world.account.zone(), until);
+        let message = format!("{} could be renewed until {told}.", instance.id);
         let refusal = Refusal::new(Reason::RenewalWindowClosed, message);
         refusal.with("renewable_until", until.to_rfc3339())
     })

@@ -1,12 +1,14 @@
 //! The terms of one group.
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 
 use super::{
     Extent,
     choice::{Choice, Goal, Unit},
 };
 use crate::{
+    calendar::told,
     change,
     duration::TermDuration,
     group::Member,
@@ -47,7 +49,7 @@ pub fn core_term(
         Some(parent) => to_lease(primary, parent, &rules, choice).map_err(UnifyRefused::from),
         None => by_extent(unit, &rules, &profile.unify, choice),
     }
-    .map_err(|refused| explain(&refused, primary, &durations))
+    .map_err(|refused| explain(&refused, primary, &durations, choice))
 }
 
 /// The term of a unit that goes as far as the selection says.
@@ -102,7 +104,7 @@ pub fn term_to(
         return Err(unknown_product(instance));
     };
     to_lease(instance, goal, &rules, choice)
-        .map_err(|refused| explain(&refused.into(), instance, &durations))
+        .map_err(|refused| explain(&refused.into(), instance, &durations, choice))
 }
 
 fn to_lease(
@@ -178,7 +180,13 @@ fn rules<'d>(
 }
 
 /// What people and programs are told of a term that there is not.
-fn explain(refused: &UnifyRefused, instance: &Instance, durations: &[TermDuration]) -> Refusal {
+fn explain(
+    refused: &UnifyRefused,
+    instance: &Instance,
+    durations: &[TermDuration],
+    choice: &Choice<'_>,
+) -> Refusal {
+    let zone = choice.world.account.zone();
     let id = &instance.id;
     let say = |message: String| Refusal::new(refused.reason(), message).with("instance", id);
     match refused {
@@ -186,21 +194,28 @@ fn explain(refused: &UnifyRefused, instance: &Instance, durations: &[TermDuratio
             say(format!("{} cannot be brought to this date in this way.", instance.product))
         }
         UnifyRefused::DateNotSet => say("The account has no standard renewal date.".to_owned()),
-        UnifyRefused::Expired { since } => say(format!("{id} is expired since {since}.")),
+        UnifyRefused::Expired { since } => {
+            say(format!("{id} is expired since {}.", told(zone, *since)))
+        }
         UnifyRefused::TooEarly { earliest } => {
             naming_earliest(say(format!("The date is too early for {id}.")), *earliest)
         }
-        UnifyRefused::Term(refused) => explain_term(refused, instance, durations),
+        UnifyRefused::Term(refused) => explain_term(refused, instance, durations, zone),
     }
 }
 
-fn explain_term(refused: &TermRefused, instance: &Instance, durations: &[TermDuration]) -> Refusal {
+fn explain_term(
+    refused: &TermRefused,
+    instance: &Instance,
+    durations: &[TermDuration],
+    zone: Tz,
+) -> Refusal {
     let id = &instance.id;
     let say = |message: String| Refusal::new(refused.reason(), message).with("instance", id);
     match refused {
         TermRefused::NotOffered { duration } => not_sold(*duration, durations, instance),
         TermRefused::WindowClosed { released_at } => {
-            say(format!("{id} could be renewed until {released_at}."))
+            say(format!("{id} could be renewed until {}.", told(zone, *released_at)))
                 .with("renewable_until", released_at.to_rfc3339())
         }
         TermRefused::TooLong { latest, longest } => {
@@ -210,7 +225,8 @@ fn explain_term(refused: &TermRefused, instance: &Instance, durations: &[TermDur
         }
         TermRefused::AlreadyOver { end, shortest } => {
             let may = shortest.map_or_else(String::new, |least| format!("; {least} would do"));
-            let refusal = say(format!("The term of {id} would be over since {end}{may}."));
+            let end_told = told(zone, *end);
+            let refusal = say(format!("The term of {id} would be over since {end_told}{may}."));
             maybe(refusal.with("end", end.to_rfc3339()), "shortest", *shortest)
         }
         TermRefused::OutOfRange(_) => say(format!("{id} would be paid for beyond the year 9999.")),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
-    calendar::{DayOfMonth, check_end, last_day},
+    calendar::{DayOfMonth, check_end, last_day, told},
     check,
     instance::Instance,
     reason::{Reason, Refusal},
@@ -79,7 +79,7 @@ pub fn correct_expiry(
         return Err(Refusal::new(Reason::NoExpiry, message));
     };
     if check_end(zone, end).is_err() {
-        let message = format!("{end} is outside of the years 1970 to 9999.");
+        let message = format!("{} is outside of the years 1970 to 9999.", told(zone, end));
         return Err(Refusal::new(Reason::DateOutOfRange, message));
     }
     let day = last_day(zone, end);
@@ -91,8 +91,8 @@ pub fn correct_expiry(
     } else if end > last.start {
         Ok(Correction::Shortened(Term { start: last.start, end, anchor }))
     } else {
-        let message =
-            format!("The last term of {id} begins at {}; it is all that is cut.", last.start);
+        let start = told(zone, last.start);
+        let message = format!("The last term of {id} begins at {start}; it is all that is cut.");
         let refusal = Refusal::new(Reason::DateTooEarly, message);
         Err(refusal.with("earliest_after", last.start.to_rfc3339()))
     }

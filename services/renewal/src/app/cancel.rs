@@ -1,6 +1,9 @@
 //! Calling an order off, or letting it expire (step 6).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use kernel::{
     Env,
     ids::{AccountId, InstanceId, OrderId},
@@ -18,7 +21,7 @@ use crate::{
     domain::order::{NotNow, State},
     grpc::wire::refusal_message,
     store::{
-        StoreError, bulk,
+        StoreError, accounts, bulk,
         events::{self, Event},
         instances::{self, Lock, Named, Reach},
         orders::{self, Order},
@@ -83,8 +86,11 @@ impl Orders {
             let held: Vec<_> = held.iter().map(|(account, id)| Named { account, id }).collect();
             instances::load_named(&transaction, &held, Reach::Groups, Lock::ForUpdate).await?;
         }
+        let owners: BTreeSet<_> = ended.iter().map(|order| order.account.clone()).collect();
+        let owners = accounts::many(&transaction, &owners.iter().collect::<Vec<_>>()).await?;
         for mut order in ended {
-            let why = Some(refusal_message(overdue(&order)));
+            let zone = owners.get(&order.account).map_or(Tz::UTC, |owner| owner.settings.zone);
+            let why = Some(refusal_message(overdue(&order, zone)));
             any |= end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
         }
         transaction.commit().await?;

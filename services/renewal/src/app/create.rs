@@ -14,7 +14,10 @@ use platform::{
     status::Replayed,
 };
 use proto::renewal::v1 as pb;
-use rule_engine::reason::{Reason, Refusal};
+use rule_engine::{
+    calendar::told,
+    reason::{Reason, Refusal},
+};
 
 use self::make::Making;
 use super::{
@@ -26,6 +29,7 @@ use super::{
 use crate::{
     domain::order::State,
     store::{
+        accounts,
         orders::{self, Order},
         quotes,
     },
@@ -137,7 +141,10 @@ impl Orders {
         let quote = quotes::find(self.store.reader(), account, id).await?;
         let quote = quote.ok_or(OrderError::QuoteNotFound(id))?;
         if now >= quote.hold_until {
-            let message = format!("The quote held its price until {}.", quote.hold_until);
+            let owner = accounts::get(self.store.reader(), account).await?;
+            let owner = owner.ok_or_else(|| OrderError::AccountNotFound(account.clone()))?;
+            let until = told(owner.settings.zone, quote.hold_until);
+            let message = format!("The quote held its price until {until}.");
             return Err(OrderError::refused(Reason::QuoteExpired, message));
         }
         let message = quote.snapshot.selection.clone().unwrap_or_default();

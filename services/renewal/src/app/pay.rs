@@ -1,6 +1,7 @@
 //! Paying an order (steps 2 and 3).
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use kernel::ids::{AccountId, OrderId, RequestId};
 use platform::{
     database::retry,
@@ -13,6 +14,7 @@ use proto::{
     wallet::v1::VoucherChoice,
 };
 use rule_engine::{
+    calendar::told,
     plan::{Item, Selection, replan},
     reason::{Reason, Refusal},
 };
@@ -132,7 +134,7 @@ impl Orders {
         let selection = bill::stored_selection(order.snapshot.selection.as_ref())?;
         let facts = locked_facts(&transaction, &order, &selection).await?;
         let at_payment = if order.is_overdue(now) {
-            Err(overdue(&order))
+            Err(overdue(&order, facts.account.settings.zone))
         } else {
             terms(&order, &selection, &facts, catalogue, now)?
         };
@@ -240,10 +242,10 @@ const fn passes(reason: Reason) -> bool {
     matches!(reason, Reason::AccountFrozen | Reason::ChangePending)
 }
 
-/// Why an order ends that was not paid in time.
+/// Why an order ends that was not paid in time, by the clock of `zone`.
 #[must_use]
-pub fn overdue(order: &Order) -> Refusal {
-    let message = format!("It was not paid before {}.", order.expire_time);
+pub fn overdue(order: &Order, zone: Tz) -> Refusal {
+    let message = format!("It was not paid before {}.", told(zone, order.expire_time));
     Refusal::new(Reason::OrderNotPayable, message)
         .with("expire_time", order.expire_time.to_rfc3339())
 }

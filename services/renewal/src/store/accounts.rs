@@ -12,7 +12,7 @@ use rule_engine::{
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QueryOrder as _, Statement,
+    QueryFilter as _, QueryOrder as _, Select, Statement,
 };
 use serde::Serialize;
 
@@ -70,16 +70,30 @@ pub async fn get_locked<C: ConnectionTrait>(
     row.as_ref().map(read).transpose()
 }
 
-/// Those of the accounts `ids` that are known, by id; they stay as they are until the transaction
-/// ends.
+/// Those of the accounts `ids` that are known, by id. No ids are no statement.
+pub async fn many<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[&AccountId],
+) -> Result<BTreeMap<AccountId, KnownAccount>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = of_ids(ids).all(connection).await?;
+    rows.iter().map(|row| read(row).map(|account| (account.id.clone(), account))).collect()
+}
+
+fn of_ids(ids: &[&AccountId]) -> Select<account::Entity> {
+    account::Entity::find()
+        .filter(account::Column::Id.is_in(ids.iter().map(|id| id.as_str())))
+        .order_by_asc(account::Column::Id)
+}
+
+/// Like [`many`]; they stay as they are until the transaction ends.
 pub async fn many_locked<C: ConnectionTrait>(
     connection: &C,
     ids: &[&AccountId],
 ) -> Result<BTreeMap<AccountId, KnownAccount>, StoreError> {
-    let query = account::Entity::find()
-        .filter(account::Column::Id.is_in(ids.iter().map(|id| id.as_str())))
-        .order_by_asc(account::Column::Id);
-    let rows = super::locked(connection, query).all(connection).await?;
+    let rows = super::locked(connection, of_ids(ids)).all(connection).await?;
     rows.iter().map(|row| read(row).map(|account| (account.id.clone(), account))).collect()
 }
 

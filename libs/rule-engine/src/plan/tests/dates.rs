@@ -290,3 +290,32 @@ fn a_parent_that_is_covered_still_has_an_expiry_to_go_to() {
         ["disk forced: 2024-06-21..2024-07-31 (1+11)", "kec left out: ALREADY_COVERED"]
     );
 }
+
+// T-4, L-1, L-2, C-2: people read instants by the clock of their own zone, and which one that is.
+#[test]
+fn sentences_tell_instants_in_the_accounts_zone() {
+    let mut world = world();
+    set_product(&mut world, "pool", &json!({"late_start": "OLD_EXPIRY", "grace_days": 60}));
+    add(&mut world, "closed", "vm", "2024-06-01");
+    add(&mut world, "over", "pool", "2024-05-05");
+    let redis = add(&mut world, "redis", "redis", "2024-06-20");
+    let configuration = [("class", "large")].into_iter().collect();
+    let effective = end("2024-06-20");
+    redis.pending = Some(crate::instance::PendingChange { configuration, effective });
+    let change = Some([("class", "small")].into_iter().collect());
+    for (selection, expected) in [
+        (select(&["closed"], "1m"), "could be renewed until 2024-06-09 00:00:00 Asia/Shanghai."),
+        (
+            select(&["over"], "1m"),
+            "over since 2024-06-06 00:00:00 Asia/Shanghai; 2 months would do.",
+        ),
+        (
+            Selection { change, ..select(&["redis"], "1m") },
+            "takes effect first, at 2024-06-21 00:00:00 Asia/Shanghai.",
+        ),
+    ] {
+        let plan = plan(&selection, &world, at("2024-06-10 12:00")).unwrap();
+        let message = plan.refusal.unwrap().message;
+        assert!(message.ends_with(expected), "{message}");
+    }
+}

@@ -58,6 +58,8 @@ fn only_the_last_term_is_cut_and_only_to_a_date_that_there_is() {
     add_postpaid(&mut world, "eip", "eip");
     let refused = |name: &str, end| refused_for(correct(&world, name, end));
     assert_eq!(refused("vm", end("2024-05-20")), Some(Reason::DateTooEarly));
+    let told = correct(&world, "vm", end("2024-05-20")).unwrap_err().to_string();
+    assert!(told.contains("begins at 2024-05-21 00:00:00 Asia/Shanghai;"), "{told}");
     assert_eq!(refused("vm", at("2024-05-21 00:01")), None);
     assert_eq!(refused("vm", end("9999-12-31")), None);
     assert_eq!(refused("vm", DateTime::<Utc>::MAX_UTC), Some(Reason::DateOutOfRange));

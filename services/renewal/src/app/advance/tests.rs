@@ -84,7 +84,9 @@ async fn orders_that_nobody_pays_expire_page_by_page() {
         for order in &orders {
             let ended = cloud.reread(order).await;
             assert_eq!(ended.state, State::Expired);
-            assert_eq!(ended.ended_why.unwrap().reason, "ORDER_NOT_PAYABLE");
+            let why = ended.ended_why.unwrap();
+            assert_eq!(why.reason, "ORDER_NOT_PAYABLE");
+            assert_eq!(why.message, "It was not paid before 2026-03-16 00:00:00 Asia/Shanghai.");
         }
         assert_eq!(cloud.off().await, Vec::<String>::new());
     }

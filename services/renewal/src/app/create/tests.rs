@@ -159,7 +159,10 @@ async fn a_quote_holds_its_price_until_it_expires_or_its_instance_changes() {
 
         let b = quote("b").await;
         cloud.clock.advance(TimeDelta::minutes(15));
-        assert_eq!(reason(&cloud.order(&from(4, b)).await.unwrap_err()), "QUOTE_EXPIRED");
+        let late = cloud.order(&from(4, b)).await.unwrap_err();
+        assert_eq!(reason(&late), "QUOTE_EXPIRED");
+        let told = "The quote held its price until 2026-03-01 00:15:00 Asia/Shanghai.";
+        assert_eq!(late.to_string(), told);
         let unknown = QuoteId(uuid::Uuid::from_u128(1));
         assert_eq!(reason(&cloud.order(&from(5, unknown)).await.unwrap_err()), "QUOTE_NOT_FOUND");
     }
