@@ -7,6 +7,7 @@
 //!           ├────▶ remote          domain: decides about rows; no I/O, no clock
 //!           └────▶ store           remote: the catalog's prices and the wallet's money
 //!                                  store:  keeps what was decided, atomically
+//! wire: values of the rules ⇄ messages, for all of them
 //! ```
 //!
 //! **Invariant:** no call to another service happens inside a transaction, and no term is appended
@@ -18,6 +19,7 @@ mod grpc;
 mod mount;
 mod remote;
 mod store;
+mod wire;
 
 pub use self::mount::{Args, audit, migrate, mount};
 

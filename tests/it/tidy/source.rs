@@ -122,6 +122,33 @@ fn statuses_are_made_in_one_place() {
     }
 }
 
+/// What a part of a service must not know: `grpc` knows `app`, which knows `store` and `domain`.
+const INNER: [(&str, &[&str]); 3] = [
+    ("app", &["grpc", "mount"]),
+    ("store", &["app", "grpc", "mount", "remote"]),
+    ("domain", &["app", "grpc", "mount", "remote", "store"]),
+];
+
+#[test]
+fn parts_of_a_service_know_only_what_lies_below_them() {
+    for (path, text) in files(&["services"], &["rs"]) {
+        let part = path.split("/src/").nth(1).and_then(|rest| rest.split(['/', '.']).next());
+        let Some((_, above)) = INNER.iter().find(|(name, _)| Some(*name) == part) else { continue };
+        if is_test(&path) {
+            continue;
+        }
+        for line in without_tests(&text).lines().filter(|line| !line.trim().starts_with("//")) {
+            for other in *above {
+                let path_of = format!("{other}::");
+                let mut found = line.match_indices(&path_of).map(|(at, _)| &line[..at]);
+                let word = |last: char| last.is_alphanumeric() || last == '_';
+                let knows = found.any(|before| !before.ends_with(word));
+                assert!(!knows, "{path} knows {other}: {line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_names_the_machine_that_it_was_written_on() {
     let folders = ["libs", "services", "tests", "proto", "helm"];

@@ -25,7 +25,7 @@ use rule_engine::{
 };
 
 pub use self::read::{item, selection, stored_selection};
-use crate::grpc::wire::{
+use crate::wire::{
     billing_mode_message, configuration_message, count, duration_message, refusal_messages,
 };
 

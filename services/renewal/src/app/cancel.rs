@@ -19,13 +19,13 @@ use sea_orm::DatabaseTransaction;
 use super::{Orders, failure::OrderError, pay::overdue};
 use crate::{
     domain::order::{NotNow, State},
-    grpc::wire::refusal_message,
     store::{
         StoreError, accounts, bulk,
         events::{self, Event},
         instances::{self, Lock, Named, Reach},
         orders::{self, Order},
     },
+    wire::refusal_message,
 };
 
 impl Orders {

@@ -29,13 +29,13 @@ use super::{
 };
 use crate::{
     domain::order::{NotNow, State, backoff, payment_id},
-    grpc::wire::refusal_message,
     store::{
         accounts,
         instances::{self, Lock},
         orders::{self, Order},
         requests::{self, Reserved},
     },
+    wire::refusal_message,
 };
 
 /// Name of the call under which its request ids are kept.

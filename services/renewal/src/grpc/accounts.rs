@@ -14,10 +14,10 @@ use rule_engine::profile::{AccountSettings, StandardDay, StandardDayMeaning};
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use super::wire;
 use crate::{
     app::accounts::{AccountRow, Accounts, SettingsChange},
     store::accounts::KnownAccount,
+    wire::{self, standard_day},
 };
 
 /// The most accounts of one call.
@@ -49,7 +49,7 @@ impl AccountService for AccountGrpc {
         let results = results.into_iter().map(|result| pb::AccountResult {
             result: Some(match result {
                 Ok(account) => account_result::Result::Account(account_message(&account)),
-                Err(refusal) => account_result::Result::Error(wire::row_refusal_message(refusal)),
+                Err(refusal) => account_result::Result::Error(super::row_refusal_message(refusal)),
             }),
         });
         Ok(Response::new(pb::UpsertAccountsResponse { results: results.collect() }))
@@ -164,20 +164,6 @@ fn settings_change(
         }
     }
     change
-}
-
-/// A day on which expiries are aligned (U-1).
-pub fn standard_day(day: pb::StandardDay) -> Result<StandardDay, String> {
-    let number = match day.day {
-        Some(Day::DayOfMonth(number)) => number,
-        Some(Day::LastOfMonth(true)) => return Ok(StandardDay::LastOfMonth),
-        Some(Day::LastOfMonth(false)) | None => {
-            return Err("must name a day of the month, or its last day".to_owned());
-        }
-    };
-    // What is no number of a day is as wrong as 29.
-    let number = u32::try_from(number).unwrap_or_default();
-    StandardDay::day(number).map_err(|error| error.to_string())
 }
 
 fn day_meaning(number: i32) -> Result<StandardDayMeaning, &'static str> {

@@ -10,8 +10,8 @@ use rule_engine::reason::Reason;
 use tonic::{Code, Request, Response, Status};
 use tracing::instrument;
 
-use super::wire;
 use crate::app::events::Events;
+use crate::wire;
 
 /// Events of a call that does not say how many.
 const DEFAULT_LIMIT: u32 = 100;

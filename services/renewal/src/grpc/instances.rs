@@ -12,7 +12,6 @@ use proto::{
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use super::wire;
 use crate::app::{
     Orders,
     correction::Corrections,
@@ -20,6 +19,7 @@ use crate::app::{
     policies::Policies,
     registration::Registrations,
 };
+use crate::wire;
 
 /// Serves instances.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use proto::renewal::internal::v1::{
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use super::wire::count;
 use crate::app::Orders;
+use crate::wire::count;
 
 /// Orders of a sweep that does not say how many.
 const DEFAULT_LIMIT: u32 = 100;

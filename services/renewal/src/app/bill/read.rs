@@ -17,11 +17,8 @@ use rule_engine::{
 };
 
 use crate::{
-    grpc::{
-        accounts::standard_day,
-        wire::{configuration, duration, id},
-    },
     store::StoreError,
+    wire::{configuration, duration, id, standard_day},
 };
 
 /// The most ids that a selection is read of: more are refused whatever a profile says.

@@ -14,7 +14,6 @@ use sea_orm::DatabaseTransaction;
 use super::unreadable;
 use crate::{
     domain::order::State,
-    grpc::wire::configuration,
     store::{
         Store, StoreError,
         bulk::{self, SettledInstance},
@@ -22,6 +21,7 @@ use crate::{
         orders::{self, Order},
         values,
     },
+    wire::configuration,
 };
 
 /// An order whose payment succeeded.

@@ -26,8 +26,8 @@ use tonic::Status;
 
 use crate::{
     app::{correction::Wanted, listing::Search},
-    grpc::wire,
     store::instances::list::{Part, Position, Tab},
+    wire,
 };
 
 /// Name of the call that page tokens are bound to.

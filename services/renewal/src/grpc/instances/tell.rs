@@ -16,8 +16,9 @@ use crate::{
         bound::BoundShown, error::RowRefusal, instances::Detail, policies::PolicySet,
         registration::Outcome, view::Shown,
     },
-    grpc::wire,
+    grpc::row_refusal_message,
     store::{entity::term, values},
+    wire,
 };
 
 /// What became of a row of a registration.
@@ -32,7 +33,7 @@ pub fn registration_result(
     };
     let told = match result {
         Ok(done) => Told::Outcome(outcome(done).into()),
-        Err(refusal) => Told::Error(wire::row_refusal_message(refusal)),
+        Err(refusal) => Told::Error(row_refusal_message(refusal)),
     };
     pb::RegistrationResult { instance_id, result: Some(told) }
 }
@@ -51,7 +52,7 @@ pub fn policy_result(
         },
         Err(refusal) => pb::PolicyResult {
             instance_id,
-            result: Some(policy_result::Result::Error(wire::row_refusal_message(refusal))),
+            result: Some(policy_result::Result::Error(row_refusal_message(refusal))),
             ..pb::PolicyResult::default()
         },
     }

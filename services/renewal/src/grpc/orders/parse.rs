@@ -20,8 +20,9 @@ use crate::{
         pay::Pay,
         preview::Wanted,
     },
-    grpc::{bill::state_of, wire},
+    grpc::bill::state_of,
     store::orders::list,
+    wire,
 };
 
 /// How far from now a preview may be judged.

@@ -18,11 +18,9 @@ use rule_engine::{
     instance::{Binding, BindingKind},
     kind::BillingMode,
     policy::{PolicyState, PolicyWish, Remaining},
-    profile::Policy,
+    profile::{Policy, StandardDay},
     reason::Refusal,
 };
-
-use crate::app::error::RowRefusal;
 
 /// The most labels of an account or instance.
 const MAX_LABELS: usize = 50;
@@ -155,17 +153,6 @@ pub fn refusal_messages(mut refusals: Vec<Refusal>) -> Vec<pb::Refusal> {
     refusals.into_iter().map(refusal_message).collect()
 }
 
-/// Why a row is left as it was, on the wire.
-#[must_use]
-pub fn row_refusal_message(refusal: RowRefusal) -> pb::Refusal {
-    pb::Refusal {
-        reason: refusal.reason.to_owned(),
-        rule_id: refusal.rule.to_owned(),
-        message: refusal.message,
-        metadata: refusal.metadata,
-    }
-}
-
 /// A billing mode on the wire.
 #[must_use]
 pub const fn billing_mode_message(mode: BillingMode) -> types::BillingMode {
@@ -260,6 +247,20 @@ pub const fn binding_kind_message(kind: BindingKind) -> pb::binding::Kind {
         BindingKind::Forced => pb::binding::Kind::Forced,
         BindingKind::Strong => pb::binding::Kind::Strong,
     }
+}
+
+/// A day on which expiries are aligned (U-1).
+pub fn standard_day(day: pb::StandardDay) -> Result<StandardDay, String> {
+    let number = match day.day {
+        Some(pb::standard_day::Day::DayOfMonth(number)) => number,
+        Some(pb::standard_day::Day::LastOfMonth(true)) => return Ok(StandardDay::LastOfMonth),
+        Some(pb::standard_day::Day::LastOfMonth(false)) | None => {
+            return Err("must name a day of the month, or its last day".to_owned());
+        }
+    };
+    // What is no number of a day is as wrong as 29.
+    let number = u32::try_from(number).unwrap_or_default();
+    StandardDay::day(number).map_err(|error| error.to_string())
 }
 
 /// Checks that `given` things are 1 to `most`.
