@@ -4,6 +4,7 @@ mod bad_input;
 mod batch;
 mod catalog;
 mod change;
+mod channels;
 mod instances;
 mod lists;
 mod prices;

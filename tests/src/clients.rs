@@ -13,9 +13,13 @@ use proto::{
         },
     },
     scheduler::v1::scheduler_service_client::SchedulerServiceClient,
-    wallet::v1::{
-        payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
-        wallet_service_client::WalletServiceClient,
+    wallet::{
+        internal::v1::sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
+        v1::{
+            payment_service_client::PaymentServiceClient,
+            voucher_service_client::VoucherServiceClient,
+            wallet_service_client::WalletServiceClient,
+        },
     },
 };
 use tonic::{Code, Status, transport::Channel};
@@ -104,6 +108,12 @@ impl Clients {
     #[must_use]
     pub fn payments(&self) -> PaymentServiceClient<Channel> {
         PaymentServiceClient::new(self.wallet.clone())
+    }
+
+    /// The wallet's sweeps.
+    #[must_use]
+    pub fn wallet_sweeps(&self) -> WalletSweepServiceClient<Channel> {
+        WalletSweepServiceClient::new(self.wallet.clone())
     }
 
     /// Schedules.

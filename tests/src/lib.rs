@@ -14,5 +14,5 @@ mod suite;
 pub use self::{
     clients::{bad_fields, metadata, reason, refusal},
     fixture::at,
-    suite::{Backend, Layout, Suite},
+    suite::{Backend, Layout, SANDBOX_SECRET, Suite},
 };

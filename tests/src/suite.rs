@@ -1,6 +1,7 @@
 //! The suite, running on empty databases of its own.
 
 use std::{
+    fs,
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -61,7 +62,7 @@ pub struct Suite {
     /// Its services.
     pub clients: Clients,
     clock: TestClock,
-    /// What the command line says of databases, for every command that needs them.
+    /// What the command line says of databases and channels, for every command that needs them.
     databases: Vec<String>,
     processes: Vec<Started>,
     _stop: Option<DropGuard>,
@@ -112,7 +113,8 @@ impl Suite {
     /// Starts the suite; on PostgreSQL, in the cluster at `cluster`.
     pub async fn start_on(cluster: &str, backend: Backend, layout: Layout) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let databases = databases(cluster, backend, folder.path()).await;
+        let mut databases = databases(cluster, backend, folder.path()).await;
+        databases.extend(channels(folder.path()));
         match layout {
             Layout::OneProcess => Self::in_one_process(databases, folder).await,
             Layout::OneProcessOfItsOwn => Self::in_processes(&[&SERVICES], databases, folder),
@@ -292,6 +294,26 @@ impl Suite {
         found.expect("the voucher is listed")
     }
 }
+
+/// The payment channel `sandbox` as words of the command line.
+fn channels(folder: &Path) -> [String; 2] {
+    let file = folder.join("channels.yaml");
+    fs::write(folder.join("secret"), SANDBOX_SECRET).expect("the folder is ours");
+    fs::write(&file, CHANNELS).expect("the folder is ours");
+    ["--wallet-channels".to_owned(), file.display().to_string()]
+}
+
+/// What the payment channel `sandbox` signs with.
+pub const SANDBOX_SECRET: &str = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz";
+
+/// The payment channels of every suite.
+const CHANNELS: &str = "
+channels:
+  - name: sandbox
+    currencies: [CNY]
+    intent_minutes: 30
+    secrets: [{ file: secret }]
+";
 
 /// Database settings as words of the command line; databases on PostgreSQL are made and migrated.
 async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String> {

@@ -75,6 +75,8 @@ macro_rules! names {
 names! {
     /// Names an account: a customer of the cloud.
     AccountId
+    /// Names a third-party payment channel, as it is configured.
+    ChannelName
     /// Names an instance that an account rents.
     InstanceId
     /// Names a product: a kind of instance.
@@ -109,12 +111,16 @@ macro_rules! ids {
 }
 
 ids! {
+    /// Names what a payment channel is asked to pay: the checkout reference.
+    IntentId
     /// Names a renewal order.
     OrderId
     /// Names a payment of an order; chosen by the renewal service before the wallet hears of it.
     PaymentId
     /// Names what a preview quoted.
     QuoteId
+    /// Names a refund; chosen by the renewal service before the wallet hears of it.
+    RefundId
     /// Names a call that makes or moves something once; chosen by the caller.
     RequestId
     /// Names a voucher.

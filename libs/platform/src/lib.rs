@@ -15,3 +15,4 @@ pub mod serve;
 pub mod status;
 pub mod telemetry;
 pub mod together;
+pub mod webhook;

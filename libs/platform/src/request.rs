@@ -21,10 +21,13 @@ impl RequestDigest {
     /// assert_ne!(RequestDigest::of("Charge", &request), RequestDigest::of("Deposit", &request));
     /// ```
     pub fn of(method: &str, request: &impl Message) -> Self {
-        let digest = Sha256::new()
-            .chain_update(method)
-            .chain_update([0])
-            .chain_update(request.encode_to_vec());
+        Self::of_bytes(method, &request.encode_to_vec())
+    }
+
+    /// The digest of a request to `method` that is not a message of the contract (O-3).
+    #[must_use]
+    pub fn of_bytes(method: &str, request: &[u8]) -> Self {
+        let digest = Sha256::new().chain_update(method).chain_update([0]).chain_update(request);
         Self(digest.finalize().into())
     }
 

@@ -23,7 +23,7 @@ use kernel::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    decide::{decide, explain, spendable},
+    decide::{cover, decide, explain, spendable},
     outcome::{
         Coverage, Decision, Explanation, ItemParts, NotApplicable, PaymentRefused, Shortfall,
         Unused, VoucherPayment,

@@ -1,8 +1,11 @@
 //! The use cases: load, decide, save. Reads the clock once per call.
 
 mod charge;
+mod confirm;
 mod fund;
+mod intent;
 mod look;
+mod notice;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,19 +16,22 @@ use kernel::{
 use platform::{
     database::MaybeTransient,
     request::RequestDigest,
-    status::{ApiError, BUSY, INTERNAL, Replayed},
+    status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Replayed},
     together::{Queue, Unanswered},
+    webhook::SignatureInvalid,
 };
 use rule_engine::reason::{Reason, Refusal};
 use tonic::Code;
 
 pub use self::{
     charge::Till,
+    confirm::Callback,
     fund::Issue,
+    intent::{Checkout, Swept},
     look::{Preview, Previewed},
 };
 use crate::{
-    domain::{Charge, Payment, WALLET_NOT_FOUND},
+    domain::{ChannelNotNeeded, Channels, Charge, Confirmed, Payment, WALLET_NOT_FOUND},
     store::{Store, StoreError},
 };
 
@@ -40,8 +46,8 @@ pub struct Wallets {
 
 impl Wallets {
     /// Starts the task that takes single payments; it ends with the last clone.
-    pub fn start(store: Store, env: Env) -> Self {
-        let till = Till::new(store.clone(), env.clone());
+    pub fn start(store: Store, env: Env, channels: Channels) -> Self {
+        let till = Till::new(store.clone(), env.clone(), Arc::new(channels));
         let queue = Queue::start(till.clone(), store.backend());
         Self { store, env, till, queue }
     }
@@ -68,6 +74,21 @@ impl Wallets {
     ) -> Result<Replayed<Payment>, WalletError> {
         self.till.void(id, account).await
     }
+
+    /// Asks a channel for what vouchers and cash do not cover; see [`Till::check_out`].
+    pub async fn check_out(&self, checkout: &Checkout) -> Result<Replayed<Payment>, WalletError> {
+        self.till.check_out(checkout).await
+    }
+
+    /// Books what a channel says; see [`Till::confirm`].
+    pub async fn confirm(&self, callback: &Callback) -> Result<Replayed<Confirmed>, WalletError> {
+        self.till.confirm(callback).await
+    }
+
+    /// Voids payments whose intents have expired; see [`Till::expire_holds`].
+    pub async fn expire_holds(&self, limit: u64) -> Result<Swept, WalletError> {
+        self.till.expire_holds(limit).await
+    }
 }
 
 /// Which call it is that makes or moves something once (O-3).
@@ -92,6 +113,21 @@ pub enum WalletError {
     /// The caller's instant is too far from this service's clock (O-8).
     #[error("the caller's clock and this one's differ by more than 5 minutes")]
     ClockSkew,
+    /// No channel has this name.
+    #[error("there is no channel {0:?}")]
+    NoSuchChannel(String),
+    /// Vouchers and cash pay the whole.
+    #[error(transparent)]
+    ChannelNotNeeded(#[from] ChannelNotNeeded),
+    /// The channel has no intent with this id (W-4).
+    #[error("the channel has no intent {0}")]
+    IntentNotFound(String),
+    /// Not signed by the channel, or not in time (W-4).
+    #[error(transparent)]
+    SignatureInvalid(#[from] SignatureInvalid),
+    /// A callback that cannot be read.
+    #[error("{field} {description}")]
+    BadCallback { field: &'static str, description: String },
     /// Another call with the same id was first; the transaction is run again.
     #[error("another call with the same id came first; try again")]
     LostRace,
@@ -128,9 +164,12 @@ impl MaybeTransient for WalletError {
 impl ApiError for WalletError {
     fn code(&self) -> Code {
         match self {
-            Self::NotFound(_) => Code::NotFound,
-            Self::Refused(_) | Self::ClockSkew => Code::FailedPrecondition,
-            Self::Reused(_) => Code::InvalidArgument,
+            Self::NotFound(_) | Self::NoSuchChannel(_) | Self::IntentNotFound(_) => Code::NotFound,
+            Self::Refused(_) | Self::ClockSkew | Self::ChannelNotNeeded(_) => {
+                Code::FailedPrecondition
+            }
+            Self::Reused(_) | Self::BadCallback { .. } => Code::InvalidArgument,
+            Self::SignatureInvalid(_) => Code::Unauthenticated,
             Self::LostRace => Code::Aborted,
             Self::Store(error) if error.is_transient() => Code::Aborted,
             Self::Store(_) | Self::NoOutcome => Code::Internal,
@@ -144,6 +183,11 @@ impl ApiError for WalletError {
             Self::Refused(refusal) => refusal.reason.code(),
             Self::Reused(_) => Reason::RequestIdReused.code(),
             Self::ClockSkew => Reason::ClockSkew.code(),
+            Self::NoSuchChannel(_) => "CHANNEL_NOT_FOUND",
+            Self::ChannelNotNeeded(_) => "CHANNEL_NOT_NEEDED",
+            Self::IntentNotFound(_) => "INTENT_NOT_FOUND",
+            Self::SignatureInvalid(_) => "SIGNATURE_INVALID",
+            Self::BadCallback { .. } => INVALID_REQUEST,
             Self::LostRace => BUSY,
             Self::Store(error) if error.is_transient() => BUSY,
             Self::Store(_) | Self::NoOutcome => INTERNAL,
@@ -157,7 +201,15 @@ impl ApiError for WalletError {
             Self::Reused(_) => Some(Reason::RequestIdReused.rule()),
             Self::ClockSkew => Some(Reason::ClockSkew.rule()),
             Self::Together(error) => error.rule(),
-            Self::NotFound(_) | Self::LostRace | Self::Store(_) | Self::NoOutcome => None,
+            Self::IntentNotFound(_) | Self::SignatureInvalid(_) | Self::ChannelNotNeeded(_) => {
+                Some("W-4")
+            }
+            Self::NotFound(_)
+            | Self::NoSuchChannel(_)
+            | Self::BadCallback { .. }
+            | Self::LostRace
+            | Self::Store(_)
+            | Self::NoOutcome => None,
         }
     }
 

@@ -4,7 +4,9 @@
 //! is decided here is that nothing moves twice, that nothing falls below zero, and that every
 //! movement leaves an entry.
 
+mod channel;
 mod ledger;
+mod news;
 mod payment;
 mod purse;
 mod voucher;
@@ -13,9 +15,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Currency, Money, ids::AccountId};
 
 pub use self::{
-    ledger::{Entry, LedgerAccount},
-    payment::{Bill, Charge, Outcome, Payment, PaymentRefusal, WALLET_NOT_FOUND},
-    purse::Purse,
+    channel::{Channel, Channels},
+    ledger::{About, Entry, LedgerAccount},
+    news::{Booked, Confirmed, News, ToCash, Verdict, judge},
+    payment::{Bill, Charge, Intent, Outcome, Payment, PaymentRefusal, WALLET_NOT_FOUND},
+    purse::{ChannelNotNeeded, Purse},
     voucher::{Grant, Voucher, VoucherState},
 };
 

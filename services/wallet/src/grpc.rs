@@ -3,6 +3,7 @@
 mod parse;
 mod payments;
 mod show;
+mod sweeps;
 mod vouchers;
 mod wallets;
 
@@ -23,6 +24,11 @@ const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 
 impl From<WalletError> for Status {
     fn from(error: WalletError) -> Self {
+        if let WalletError::BadCallback { field, description } = error {
+            let mut bad = BadRequest::default();
+            bad.note(field, description);
+            return bad.into_status();
+        }
         status_of(&error)
     }
 }
@@ -40,15 +46,19 @@ impl WalletGrpc {
 
     /// Adds the services to `routes`.
     pub fn add_to(&self, routes: &mut RoutesBuilder) {
-        use proto::wallet::v1::{
-            payment_service_server::PaymentServiceServer,
-            voucher_service_server::VoucherServiceServer,
-            wallet_service_server::WalletServiceServer,
+        use proto::wallet::{
+            internal::v1::sweep_service_server::SweepServiceServer,
+            v1::{
+                payment_service_server::PaymentServiceServer,
+                voucher_service_server::VoucherServiceServer,
+                wallet_service_server::WalletServiceServer,
+            },
         };
         let payments = PaymentServiceServer::new(self.clone());
         routes
             .add_service(WalletServiceServer::new(self.clone()))
             .add_service(VoucherServiceServer::new(self.clone()))
+            .add_service(SweepServiceServer::new(self.clone()))
             .add_service(payments.max_decoding_message_size(LARGEST_REQUEST));
     }
 }

@@ -12,10 +12,13 @@
 //! and a payment id is paid once, whoever asks and how often (W-2, O-3).
 
 mod app;
+mod channels;
 mod domain;
 mod grpc;
 mod store;
 mod wire;
+
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use kernel::Env;
@@ -24,6 +27,7 @@ use tonic::service::RoutesBuilder;
 
 use self::{
     app::Wallets,
+    domain::Channels,
     grpc::WalletGrpc,
     store::{Migrator, Store},
 };
@@ -41,6 +45,11 @@ pub struct Args {
         hide_env_values = true
     )]
     pub wallet_database_url: DatabaseUrl,
+
+    /// File of the payment channels: their names, currencies, and where their secrets are; without
+    /// it there are none. See `CONTRIBUTING.md` for its fields.
+    #[arg(long, env = "PERENNIAL_WALLET_CHANNELS", value_name = "FILE")]
+    pub wallet_channels: Option<PathBuf>,
 }
 
 /// Connects to the database, sees to its schema, and adds the services to `routes`.
@@ -48,9 +57,10 @@ pub struct Args {
 /// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
 /// [`migrate`] changes it.
 pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+    let channels = channels::load(args.wallet_channels.as_deref())?;
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
-    WalletGrpc::new(Wallets::start(Store::new(database), env)).add_to(routes);
+    WalletGrpc::new(Wallets::start(Store::new(database), env, channels)).add_to(routes);
     Ok(())
 }
 
@@ -63,7 +73,8 @@ pub async fn mount_to_read(
 ) -> anyhow::Result<()> {
     let database = Database::open_to_read::<Migrator>(&args.wallet_database_url).await;
     let database = database.context("cannot audit the wallet")?;
-    WalletGrpc::new(Wallets::start(Store::new(database), env)).add_to(routes);
+    let wallets = Wallets::start(Store::new(database), env, Channels::default());
+    WalletGrpc::new(wallets).add_to(routes);
     Ok(())
 }
 

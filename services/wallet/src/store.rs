@@ -29,7 +29,7 @@ use self::{
 pub use self::{
     migration::Migrator,
     rows::corrupt,
-    unit::{Known, Unit, VouchersWanted},
+    unit::{Known, NewCallback, Unit, VouchersWanted},
 };
 use crate::domain::{Entry, Funds, Payment, Voucher, Wallet};
 

@@ -7,12 +7,13 @@ use kernel::{
     Currency::{self, Cny},
     Env, Money,
     env::ManualClock,
-    ids::{AccountId, OrderId, PaymentId, RequestId, VoucherId},
+    ids::{AccountId, ChannelName, IntentId, OrderId, PaymentId, RequestId, VoucherId},
 };
 use platform::{
     database::{Database, DatabaseUrl, Durability},
     request::RequestDigest,
     status::Replayed,
+    webhook::Secret,
 };
 use rule_engine::{
     kind::{BillingMode, OrderKind},
@@ -23,8 +24,8 @@ use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use crate::{
-    app::{Issue, Once, WalletError, Wallets},
-    domain::{Bill, Charge, Grant, Outcome, Payment},
+    app::{Callback, Checkout, Issue, Once, WalletError, Wallets},
+    domain::{Bill, Channel, Charge, Confirmed, Grant, Outcome, Payment},
     store::{Migrator, Store},
 };
 
@@ -118,9 +119,71 @@ pub fn charge(number: u128, amount: i64) -> Charge {
 /// How a payment ended, and why, such as `SUCCEEDED` or `INSUFFICIENT_FUNDS`.
 pub fn outcome(payment: &Replayed<Payment>) -> String {
     match &payment.clone().into_inner().outcome {
+        Outcome::Pending(_) => "PENDING".to_owned(),
         Outcome::Succeeded(_) => "SUCCEEDED".to_owned(),
         Outcome::Refused(refusal) => refusal.reason.clone(),
         Outcome::Voided => "VOIDED".to_owned(),
+    }
+}
+
+/// What came of a callback, such as `PAID 40` or `PAID_TWICE 40`.
+pub fn booked(confirmed: &Confirmed) -> String {
+    let what = match confirmed.booked {
+        crate::domain::Booked::ToCash(why) => why.code().to_owned(),
+        other => format!("{other:?}").to_uppercase(),
+    };
+    format!("{what} {}", confirmed.amount.minor())
+}
+
+/// The secret of the channel `sandbox`.
+pub fn secret() -> Secret {
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap()
+}
+
+pub fn channel(name: &str) -> ChannelName {
+    name.parse().unwrap()
+}
+
+/// The channels `sandbox` and `other`, of half an hour.
+fn channels() -> crate::domain::Channels {
+    let channel = |name| Channel {
+        name: channel(name),
+        currencies: vec![Cny],
+        patience: TimeDelta::minutes(30),
+        secrets: vec![secret()],
+    };
+    ["sandbox", "other"].map(channel).into_iter().collect()
+}
+
+/// A charge of one item that the channel `sandbox` is asked for, after vouchers and cash.
+pub fn checkout(number: u128, amount: i64) -> Checkout {
+    let charge = charge(number, amount);
+    let expire_by = noon() + TimeDelta::days(15);
+    Checkout { charge, channel: channel("sandbox"), use_cash: true, expire_by }
+}
+
+/// The body of a callback: the intent was paid with the channel's payment `money`.
+pub fn paid(intent: IntentId, money: &str, amount: i64) -> String {
+    format!(
+        r#"{{"type": "payment.succeeded", "data": {{"intent_id": "{intent}",
+            "channel_payment_id": "{money}", "unknown": 1,
+            "amount": {{"minor_units": {amount}, "currency_code": "CNY"}}}}}}"#
+    )
+}
+
+/// The body of a callback that brings no money: `failed` or `pending`.
+pub fn not_paid(intent: IntentId, what: &str) -> String {
+    format!(r#"{{"type": "payment.{what}", "data": {{"intent_id": "{intent}"}}}}"#)
+}
+
+/// A callback as the channel `sandbox` sends it at `now`.
+pub fn signed(message: &str, now: DateTime<Utc>, body: &str) -> Callback {
+    Callback {
+        channel: "sandbox".to_owned(),
+        id: message.to_owned(),
+        timestamp: now.timestamp().to_string(),
+        signature: secret().sign(message, now.timestamp(), body.as_bytes()),
+        body: body.as_bytes().to_vec(),
     }
 }
 
@@ -132,7 +195,7 @@ impl World {
         let clock = ManualClock::at(noon());
         let env = Env::with_clock(Arc::clone(&clock) as _);
         let store = Store::new(database.clone());
-        let wallets = Wallets::start(store.clone(), env.clone());
+        let wallets = Wallets::start(store.clone(), env.clone(), channels());
         Self { wallets, store, database, clock, env, _folder: folder }
     }
 
@@ -165,6 +228,60 @@ impl World {
 
     pub async fn charge(&self, charge: Charge) -> Result<Replayed<Payment>, WalletError> {
         self.wallets.charge(charge).await
+    }
+
+    pub async fn check_out(&self, checkout: Checkout) -> Result<Replayed<Payment>, WalletError> {
+        self.wallets.check_out(&checkout).await
+    }
+
+    /// Checks out payment `number` of `amount`, and returns its intent.
+    pub async fn intend(&self, number: u128, amount: i64) -> IntentId {
+        let payment = self.check_out(checkout(number, amount)).await.unwrap().into_inner();
+        payment.intent.expect("a channel is asked").id
+    }
+
+    /// Sends a callback, signed now.
+    pub async fn tell(
+        &self,
+        message: &str,
+        body: &str,
+    ) -> Result<Replayed<Confirmed>, WalletError> {
+        self.wallets.confirm(&signed(message, self.now(), body)).await
+    }
+
+    /// Sends a callback, and shows what came of it, such as `PAID 40` or the reason of its refusal.
+    pub async fn told(&self, message: &str, body: &str) -> String {
+        match self.tell(message, body).await {
+            Ok(answer) => booked(&answer.into_inner()),
+            Err(error) => platform::status::ApiError::reason(&error).to_owned(),
+        }
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.env.now()
+    }
+
+    /// The same service where the clock stands at `now`.
+    pub fn at(&self, now: DateTime<Utc>) -> Wallets {
+        let env = Env::with_clock(ManualClock::at(now));
+        Wallets::start(self.store.clone(), env, channels())
+    }
+
+    /// How a payment is now.
+    pub async fn payment(&self, number: u128) -> Payment {
+        let id = PaymentId(id(number));
+        self.wallets.payments(&[id]).await.unwrap().remove(&id).expect("it is stored")
+    }
+
+    /// How a payment is now, such as `SUCCEEDED`.
+    pub async fn state(&self, number: u128) -> String {
+        outcome(&Replayed::First(self.payment(number).await))
+    }
+
+    /// The cash of `acme` that can be spent, and that is set aside.
+    pub async fn both(&self) -> (i64, i64) {
+        let wallet = self.wallets.wallet(&acme()).await.unwrap();
+        (wallet.cash, wallet.held)
     }
 
     pub async fn cash(&self, account: &AccountId) -> i64 {

@@ -18,6 +18,7 @@ pub fn item_parts(parts: &ItemParts, currency: Currency) -> pb::ItemParts {
         instance_id: parts.instance.to_string(),
         vouchers: parts.vouchers.iter().map(voucher).collect(),
         cash: money(parts.cash),
+        channel: if parts.channel == 0 { None } else { money(parts.channel) },
     }
 }
 
@@ -42,5 +43,6 @@ pub fn read_item_parts(parts: pb::ItemParts) -> Result<ItemParts, UnreadablePart
         instance: parts.instance_id.parse().map_err(unreadable)?,
         vouchers: vouchers.collect::<Result<_, UnreadableParts>>()?,
         cash: minor(parts.cash).map_err(unreadable)?,
+        channel: parts.channel.map_or(Ok(0), |part| minor(Some(part))).map_err(unreadable)?,
     })
 }

@@ -171,6 +171,57 @@ pub fn spendable(payment: &Payment<'_>) -> Result<i64, PaymentRefused> {
 /// # Ok::<(), rule_engine::voucher::PaymentRefused>(())
 /// ```
 pub fn explain(payment: &Payment<'_>) -> Result<Explanation, PaymentRefused> {
+    weigh(payment, false)
+}
+
+/// What pays where a third-party channel pays whatever vouchers and cash leave, split over the
+/// items in the same way (V-4, W-4). Nothing is missing then, and what the channel pays may be
+/// nothing.
+///
+/// Errors: as [`decide`].
+///
+/// Cash that is not to be touched is not there; the channel then pays the whole:
+///
+/// ```
+/// # use chrono::DateTime;
+/// # use kernel::Currency;
+/// # use rule_engine::{
+/// #     kind::{BillingMode, OrderKind},
+/// #     voucher::{PayableItem, Payment, VoucherChoice},
+/// # };
+/// # let item = |instance: &str, payable| PayableItem {
+/// #     instance: instance.parse().unwrap(),
+/// #     product: "vm".parse().unwrap(),
+/// #     region: "cn-north-1".parse().unwrap(),
+/// #     billing_mode: BillingMode::Prepaid,
+/// #     order_kind: OrderKind::Renewal,
+/// #     term_months: 1,
+/// #     discounted: false,
+/// #     payable,
+/// # };
+/// # let items = [item("i-1", 100), item("i-2", 200)];
+/// # let payment = |cash| Payment {
+/// #     items: &items,
+/// #     vouchers: &[],
+/// #     cash,
+/// #     choice: &VoucherChoice::None,
+/// #     at: DateTime::UNIX_EPOCH,
+/// #     automatic: false,
+/// #     currency: Currency::Cny,
+/// # };
+/// let parts = |cash| {
+///     let coverage = rule_engine::voucher::cover(&payment(cash)).unwrap();
+///     coverage.items.iter().map(|item| (item.cash, item.channel)).collect::<Vec<_>>()
+/// };
+/// assert_eq!(parts(90), [(30, 70), (60, 140)]);
+/// assert_eq!(parts(0), [(0, 100), (0, 200)]);
+/// ```
+pub fn cover(payment: &Payment<'_>) -> Result<Coverage, PaymentRefused> {
+    weigh(payment, true).map(|explanation| explanation.coverage)
+}
+
+/// What pays what; a `channel` pays the rest where there is one.
+fn weigh(payment: &Payment<'_>, channel: bool) -> Result<Explanation, PaymentRefused> {
     let mut unpaid: Vec<i64> = payment.items.iter().map(|item| item.payable.max(0)).collect();
     let needed: i128 = unpaid.iter().copied().map(i128::from).sum();
     let needed = i64::try_from(needed).map_err(|_| PaymentRefused::AmountTooLarge)?;
@@ -182,7 +233,12 @@ pub fn explain(payment: &Payment<'_>) -> Result<Explanation, PaymentRefused> {
     let mut items: Vec<ItemParts> = payment
         .items
         .iter()
-        .map(|item| ItemParts { instance: item.instance.clone(), vouchers: Vec::new(), cash: 0 })
+        .map(|item| ItemParts {
+            instance: item.instance.clone(),
+            vouchers: Vec::new(),
+            cash: 0,
+            channel: 0,
+        })
         .collect();
     let vouchers = take_vouchers(payment, &judged, &mut unpaid, &mut items);
 
@@ -193,8 +249,12 @@ pub fn explain(payment: &Payment<'_>) -> Result<Explanation, PaymentRefused> {
     for (item, part) in pay(payment, cash, &everything, &mut unpaid) {
         items[item].cash = part;
     }
-    let coverage = Coverage { vouchers, cash, items };
-    Ok(Explanation { needed, coverage, missing: rest - cash, unused })
+    let channel = if channel { rest - cash } else { 0 };
+    for (item, part) in pay(payment, channel, &everything, &mut unpaid) {
+        items[item].channel = part;
+    }
+    let coverage = Coverage { vouchers, cash, channel, items };
+    Ok(Explanation { needed, coverage, missing: rest - cash - channel, unused })
 }
 
 type Judged<'a> = BTreeMap<VoucherId, Result<Usable<'a>, Vec<WhyNot>>>;

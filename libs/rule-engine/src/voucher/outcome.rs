@@ -55,6 +55,8 @@ pub struct Coverage {
     pub vouchers: Vec<VoucherPayment>,
     /// What cash pays, in minor units.
     pub cash: i64,
+    /// What a third-party channel is to pay, in minor units (W-4).
+    pub channel: i64,
     /// What pays each item, in the order of [`Payment::items`] (V-4).
     pub items: Vec<ItemParts>,
 }
@@ -79,6 +81,8 @@ pub struct ItemParts {
     pub vouchers: Vec<(VoucherId, i64)>,
     /// What cash pays of it, in minor units.
     pub cash: i64,
+    /// What a third-party channel is to pay of it, in minor units (W-4).
+    pub channel: i64,
 }
 
 /// What would pay, and why not the others.

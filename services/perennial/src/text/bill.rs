@@ -155,16 +155,19 @@ fn paid_with(items: &[OrderItem]) -> String {
     if parts.is_empty() { String::new() } else { parts_table(&parts) }
 }
 
-/// What each item is paid with: one row per voucher, one for cash.
+/// What each item is paid with: one row per voucher, one for cash, one for the channel.
 pub fn parts_table(parts: &[ItemParts]) -> String {
     let mut table = Table::new(&["PAID FOR", "WITH", ">AMOUNT"]);
-    for ItemParts { instance_id, vouchers, cash } in parts {
+    for ItemParts { instance_id, vouchers, cash, channel } in parts {
         for part in vouchers {
             let voucher = format!("voucher {}", part.voucher_id);
             table.row([instance_id.clone(), voucher, show::money(part.amount.as_ref())]);
         }
         if cash.as_ref().is_some_and(|cash| cash.minor_units != 0) {
             table.row([instance_id.clone(), "cash".to_owned(), show::money(cash.as_ref())]);
+        }
+        if channel.is_some() {
+            table.row([instance_id.clone(), "channel".to_owned(), show::money(channel.as_ref())]);
         }
     }
     if table.is_empty() { String::new() } else { table.text() }

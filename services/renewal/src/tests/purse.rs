@@ -122,7 +122,7 @@ impl Inner {
 }
 
 fn paid_by_cash(item: proto::wallet::v1::PayableItem) -> ItemParts {
-    ItemParts { instance_id: item.instance_id, vouchers: Vec::new(), cash: item.payable }
+    ItemParts { instance_id: item.instance_id, cash: item.payable, ..ItemParts::default() }
 }
 
 #[async_trait]

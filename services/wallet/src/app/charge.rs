@@ -1,8 +1,11 @@
-//! Taking payments, and calling them off.
+//! Taking payments.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use async_trait::async_trait;
@@ -21,20 +24,21 @@ use rule_engine::voucher::VoucherChoice;
 
 use super::WalletError;
 use crate::{
-    domain::{Charge, Outcome, Payment, PaymentRefusal, Purse, skewed},
+    domain::{Channels, Charge, Outcome, Payment, PaymentRefusal, Purse, skewed},
     store::{Known, Store, Unit, VouchersWanted},
 };
 
-/// Takes payments and calls them off.
+/// Takes payments, and calls them off.
 #[derive(Debug, Clone)]
 pub struct Till {
-    store: Store,
-    env: Env,
+    pub(super) store: Store,
+    pub(super) env: Env,
+    pub(super) channels: Arc<Channels>,
 }
 
 impl Till {
-    pub fn new(store: Store, env: Env) -> Self {
-        Self { store, env }
+    pub fn new(store: Store, env: Env, channels: Arc<Channels>) -> Self {
+        Self { store, env, channels }
     }
 
     /// Takes payments in their order, each the whole of it or nothing (A-3, A-5, V-3), all in one
@@ -79,34 +83,6 @@ impl Till {
         point(Fault::AfterCharge);
         Ok(outcomes)
     }
-
-    /// Calls a payment off: one that is not known is stored as voided, so that a late charge takes
-    /// nothing; one that ended keeps its end. Another account's is as good as reused (O-3).
-    pub async fn void(
-        &self,
-        id: PaymentId,
-        account: &AccountId,
-    ) -> Result<Replayed<Payment>, WalletError> {
-        let now = self.env.now();
-        retry(|| async {
-            let unit = self.store.begin().await?;
-            if unit.void(id, account, now).await? {
-                unit.commit().await?;
-                point(Fault::AfterVoid);
-                let account = account.clone();
-                let voided = Payment { id, account, bill: None, outcome: Outcome::Voided };
-                return Ok(Replayed::First(voided));
-            }
-            let stored = unit.payments(&[id]).await?.remove(&id);
-            let Known { payment, .. } = stored.ok_or(WalletError::LostRace)?;
-            if payment.account == *account {
-                Ok(Replayed::Again(payment))
-            } else {
-                Err(WalletError::Reused(format!("payment id {id}")))
-            }
-        })
-        .await
-    }
 }
 
 /// Single payments share a transaction with those that are asked for at the same time: the same
@@ -132,7 +108,7 @@ fn is_new(outcome: &Replayed<Payment>) -> bool {
 }
 
 /// The vouchers that could pay any of `charges`.
-fn vouchers_wanted(charges: &[Charge]) -> VouchersWanted {
+pub(super) fn vouchers_wanted(charges: &[Charge]) -> VouchersWanted {
     let mut wanted = VouchersWanted::default();
     let paying = charges.iter().filter(|charge| charge.choice.allows_vouchers());
     wanted.since = paying.clone().map(|charge| charge.bill.as_of).min().unwrap_or_default();
@@ -148,7 +124,7 @@ fn vouchers_wanted(charges: &[Charge]) -> VouchersWanted {
 
 /// The payments among `charges` that are stored. Fails if one of them was asked for with other
 /// content (O-3), or if one that is not stored is asked for at an instant too far from `now`.
-async fn known(
+pub(super) async fn known(
     unit: &Unit,
     charges: &[Charge],
     now: DateTime<Utc>,
@@ -184,12 +160,7 @@ fn decide(
             Some(purse) => purse.charge(charge),
             None => Outcome::Refused(PaymentRefusal::wallet_not_found(&charge.account)),
         };
-        Replayed::First(Payment {
-            id: charge.payment,
-            account: charge.account.clone(),
-            bill: Some(charge.bill.clone()),
-            outcome,
-        })
+        Replayed::First(Payment::without_channel(charge, outcome))
     };
     charges.iter().map(outcome).collect()
 }

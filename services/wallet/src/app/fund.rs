@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Once, WalletError, Wallets};
 use crate::{
-    domain::{Entry, Grant, LedgerAccount, Purse, Voucher, Wallet},
+    domain::{About, Entry, Grant, LedgerAccount, Purse, Voucher, Wallet},
     store::{Unit, VouchersWanted},
 };
 
@@ -119,7 +119,7 @@ impl Wallets {
             debit: LedgerAccount::Deposits,
             credit: LedgerAccount::Cash,
             amount: Money::new(made.amount, wallet.currency),
-            payment: None,
+            about: About::default(),
             note: made.note,
             create_time: chrono::DateTime::from_timestamp_micros(made.at_us).unwrap_or_default(),
         };
@@ -156,8 +156,13 @@ impl Wallets {
     async fn issued(&self, made: VouchersMade) -> Result<Vec<Voucher>, WalletError> {
         let mut found = self.store.vouchers_by_id(&made.vouchers).await?;
         let vouchers = made.vouchers.iter().filter_map(|(_, id)| found.remove(id));
-        let whole =
-            |it: Voucher| Voucher { remaining: it.face.minor(), captured: 0, forfeited: 0, ..it };
+        let whole = |it: Voucher| Voucher {
+            remaining: it.face.minor(),
+            captured: 0,
+            held: 0,
+            forfeited: 0,
+            ..it
+        };
         Ok(vouchers.map(whole).collect())
     }
 }

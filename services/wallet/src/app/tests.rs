@@ -368,7 +368,7 @@ async fn a_preview_is_what_the_charge_then_takes() {
         let mut charge = charge(1, 100);
         charge.items = preview.items.clone();
         let paid = world.charge(charge).await.unwrap().into_inner();
-        assert_eq!(paid.outcome, Outcome::Succeeded(previewed.explanation.coverage.items));
+        assert_eq!(paid.outcome, Outcome::Succeeded(previewed.explanation.coverage));
 
         let dollars = Preview { currency: Usd, ..preview };
         let error = world.wallets.preview(&dollars).await.unwrap_err();

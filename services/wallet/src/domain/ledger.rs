@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, OrderId, PaymentId, VoucherId},
+    ids::{AccountId, ChannelName, OrderId, PaymentId, RefundId, VoucherId},
 };
 
 /// One balanced movement: `amount` leaves `debit` and enters `credit`. Entries are never changed
@@ -20,22 +20,43 @@ pub struct Entry {
     pub credit: LedgerAccount,
     /// Always positive.
     pub amount: Money,
-    /// The payment that it belongs to.
-    pub payment: Option<PaymentId>,
+    pub about: About,
     /// What the mover said of it, for people.
     pub note: String,
     pub create_time: DateTime<Utc>,
 }
 
+/// What a movement belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct About {
+    /// The order that the payment or refund is about.
+    pub order: Option<OrderId>,
+    pub payment: Option<PaymentId>,
+    pub refund: Option<RefundId>,
+}
+
+impl About {
+    /// The payment of an order.
+    pub const fn payment(order: OrderId, payment: PaymentId) -> Self {
+        Self { order: Some(order), payment: Some(payment), refund: None }
+    }
+}
+
 /// Where money is, as seen from one account's wallet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LedgerAccount {
     /// The cash that can be spent.
     Cash,
     /// What remains of a voucher.
     Voucher(VoucherId),
+    /// Cash that is set aside for a payment (W-3).
+    HeldCash(PaymentId),
+    /// What is set aside of a voucher for a payment, with what it would forfeit (W-3).
+    HeldVoucher(PaymentId, VoucherId),
     /// Where deposits come from.
     Deposits,
+    /// What a payment channel brings (W-4).
+    Channel(ChannelName),
     /// Where the value of vouchers comes from.
     IssuedVouchers,
     /// What an order was paid with.
@@ -49,7 +70,10 @@ impl fmt::Display for LedgerAccount {
         match self {
             Self::Cash => f.write_str("cash"),
             Self::Voucher(id) => write!(f, "voucher:{id}"),
+            Self::HeldCash(payment) => write!(f, "hold:{payment}:cash"),
+            Self::HeldVoucher(payment, id) => write!(f, "hold:{payment}:voucher:{id}"),
             Self::Deposits => f.write_str("external:deposit"),
+            Self::Channel(name) => write!(f, "external:channel:{name}"),
             Self::IssuedVouchers => f.write_str("issued:voucher"),
             Self::Revenue(id) => write!(f, "revenue:{id}"),
             Self::Forfeited(id) => write!(f, "forfeited:{id}"),
@@ -69,12 +93,27 @@ impl FromStr for LedgerAccount {
         let known = match text.split_once(':') {
             None if text == "cash" => Some(Self::Cash),
             Some(("voucher", id)) => id.parse().map(Self::Voucher).ok(),
+            Some(("hold", rest)) => held(rest),
             Some(("external", "deposit")) => Some(Self::Deposits),
+            Some(("external", rest)) => {
+                rest.strip_prefix("channel:").and_then(|name| name.parse().map(Self::Channel).ok())
+            }
             Some(("issued", "voucher")) => Some(Self::IssuedVouchers),
             Some(("revenue", id)) => id.parse().map(Self::Revenue).ok(),
             Some(("forfeited", id)) => id.parse().map(Self::Forfeited).ok(),
             _ => None,
         };
         known.ok_or_else(|| InvalidLedgerAccount(text.to_owned()))
+    }
+}
+
+/// What is held for a payment, named after `hold:`.
+fn held(text: &str) -> Option<LedgerAccount> {
+    let (payment, source) = text.split_once(':')?;
+    let payment = payment.parse().ok()?;
+    match source.split_once(':') {
+        None if source == "cash" => Some(LedgerAccount::HeldCash(payment)),
+        Some(("voucher", id)) => Some(LedgerAccount::HeldVoucher(payment, id.parse().ok()?)),
+        _ => None,
     }
 }

@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, OrderId, PaymentId},
+    ids::{AccountId, ChannelName, IntentId, OrderId, PaymentId},
 };
 use platform::request::RequestDigest;
 use rule_engine::{
     reason::Refusal,
-    voucher::{ItemParts, PayableItem, Shortfall, VoucherChoice},
+    voucher::{Coverage, PayableItem, Shortfall, VoucherChoice},
 };
+
+use super::About;
 
 /// Reason of a payment or call for an account that has no wallet.
 pub const WALLET_NOT_FOUND: &str = "WALLET_NOT_FOUND";
@@ -46,13 +48,57 @@ pub struct Payment {
     /// None for a payment that was voided before it was known.
     pub bill: Option<Bill>,
     pub outcome: Outcome,
+    /// What a channel was asked for.
+    pub intent: Option<Intent>,
+    /// When the channel's confirmation was booked: the payment instant (O-8).
+    pub confirm_time: Option<DateTime<Utc>>,
 }
 
-/// How a payment ended. Every outcome is final.
+impl Payment {
+    /// A payment that no channel has a part in.
+    pub fn without_channel(charge: &Charge, outcome: Outcome) -> Self {
+        Self {
+            id: charge.payment,
+            account: charge.account.clone(),
+            bill: Some(charge.bill.clone()),
+            outcome,
+            intent: None,
+            confirm_time: None,
+        }
+    }
+
+    /// A payment that was called off before it was known.
+    pub fn voided(id: PaymentId, account: AccountId) -> Self {
+        let outcome = Outcome::Voided;
+        Self { id, account, bill: None, outcome, intent: None, confirm_time: None }
+    }
+
+    /// What its movements belong to.
+    pub fn about(&self) -> About {
+        let order = self.bill.as_ref().map(|bill| bill.order);
+        About { order, payment: Some(self.id), refund: None }
+    }
+}
+
+/// What a third-party channel is asked to pay of a payment (W-4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// The checkout reference, which the channel brings back.
+    pub id: IntentId,
+    pub channel: ChannelName,
+    /// In minor units of the bill's currency. Always positive.
+    pub amount: i64,
+    /// The first instant at which what is held is released and a confirmation comes too late.
+    pub expires: DateTime<Utc>,
+}
+
+/// How far a payment is. Every outcome but `Pending` is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The money was taken; what paid each item (V-4).
-    Succeeded(Vec<ItemParts>),
+    /// Vouchers and cash are held, and the channel has not confirmed; what will pay (V-4, W-3).
+    Pending(Coverage),
+    /// The money was taken; what paid (V-4).
+    Succeeded(Coverage),
     /// Nothing was taken.
     Refused(PaymentRefusal),
     /// It was called off; nothing was taken, and a late charge takes nothing.

@@ -1,18 +1,18 @@
 //! One account's money while a transaction holds its wallet.
 
+mod hold;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use kernel::{
-    Money,
-    ids::{PaymentId, VoucherId},
-};
+use kernel::{Money, ids::VoucherId};
 use rule_engine::{
     reason::{Reason, Refusal},
     voucher::{self as engine, Coverage, Decision, decide},
 };
 
-use super::{Charge, Entry, Grant, LedgerAccount, Outcome, PaymentRefusal, Voucher, Wallet};
+pub use self::hold::ChannelNotNeeded;
+use super::{About, Charge, Entry, Grant, LedgerAccount, Outcome, PaymentRefusal, Voucher, Wallet};
 
 /// A wallet, the vouchers that may pay, and what has changed since they were loaded. The changes
 /// and their entries are saved together or not at all.
@@ -30,23 +30,41 @@ pub struct Purse {
 pub struct Change {
     /// What cash gained, in minor units; negative where it paid.
     pub cash: i64,
+    /// What the cash set aside gained, in minor units.
+    pub held: i64,
     /// The faces of the vouchers issued, in minor units.
     pub issued: i64,
-    /// What vouchers lost.
-    pub spent: BTreeMap<VoucherId, Spent>,
+    /// What moved in vouchers.
+    pub moved: BTreeMap<VoucherId, Moved>,
     /// The vouchers issued.
     pub vouchers: Vec<Voucher>,
     /// The movements, in order; their numbers go on from the wallet's.
     pub entries: Vec<Entry>,
 }
 
-/// What a voucher lost, in minor units.
+/// What the parts of a voucher's face gained or lost, in minor units: together nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// To payments.
+pub struct Moved {
+    pub remaining: i64,
     pub captured: i64,
-    /// As what a single-use voucher had left.
+    pub held: i64,
     pub forfeited: i64,
+    pub voided: i64,
+}
+
+impl Moved {
+    /// From what remains to a payment that takes it, with what a single-use voucher then loses.
+    fn taken(&engine::VoucherPayment { paid, forfeited, .. }: &engine::VoucherPayment) -> Self {
+        Self { remaining: -paid - forfeited, captured: paid, forfeited, ..Self::default() }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.remaining += more.remaining;
+        self.captured += more.captured;
+        self.held += more.held;
+        self.forfeited += more.forfeited;
+        self.voided += more.voided;
+    }
 }
 
 impl Purse {
@@ -68,15 +86,29 @@ impl Purse {
     /// Adds cash (W-2). Another currency than the wallet's is refused (W-6), and so is what would
     /// not fit.
     pub fn deposit(&mut self, amount: Money, note: String) -> Result<&Entry, Refusal> {
+        self.gain(LedgerAccount::Deposits, amount, About::default(), note)
+    }
+
+    /// Adds cash that comes from outside. What is held counts as if it were there: it can always be
+    /// released.
+    fn gain(
+        &mut self,
+        from: LedgerAccount,
+        amount: Money,
+        about: About,
+        note: String,
+    ) -> Result<&Entry, Refusal> {
         self.same_currency(amount)?;
-        let cash = self.wallet.cash.checked_add(amount.minor()).ok_or_else(|| {
-            let message = format!("{} and {amount} together do not fit.", self.wallet.cash());
-            Refusal::new(Reason::AmountTooLarge, message)
-        })?;
-        self.wallet.cash = cash;
-        self.change.cash += amount.minor();
-        self.book(LedgerAccount::Deposits, LedgerAccount::Cash, amount.minor(), None, note);
-        Ok(self.change.entries.last().expect("the deposit has just been booked"))
+        let Wallet { cash, held, .. } = self.wallet;
+        cash.checked_add(held).and_then(|all| all.checked_add(amount.minor())).ok_or_else(
+            || {
+                let message = format!("{} and {amount} together do not fit.", self.wallet.cash());
+                Refusal::new(Reason::AmountTooLarge, message)
+            },
+        )?;
+        self.move_cash(amount.minor(), 0);
+        self.book(from, LedgerAccount::Cash, amount.minor(), about, note);
+        Ok(self.change.entries.last().expect("more than nothing has just been booked"))
     }
 
     /// Issues a voucher named `id` (V-1, W-2). Refused as a deposit is.
@@ -89,13 +121,15 @@ impl Purse {
         })?;
         self.change.issued += face;
         let from = LedgerAccount::IssuedVouchers;
-        self.book(from, LedgerAccount::Voucher(id), face, None, String::new());
+        let about = About::default();
+        self.book(from, LedgerAccount::Voucher(id), face, about, String::new());
         self.change.vouchers.push(Voucher {
             id,
             account: grant.account,
             face: grant.face,
             remaining: face,
             captured: 0,
+            held: 0,
             forfeited: 0,
             terms: grant.terms,
             create_time: self.now,
@@ -108,19 +142,11 @@ impl Purse {
         if let Err(refusal) = self.same_currency(charge.bill.amount) {
             return Outcome::Refused(refusal.into());
         }
-        let decision = decide(&engine::Payment {
-            items: &charge.items,
-            vouchers: &self.vouchers,
-            cash: self.wallet.cash,
-            choice: &charge.choice,
-            at: charge.bill.as_of,
-            automatic: charge.automatic,
-            currency: self.wallet.currency,
-        });
+        let decision = decide(&self.payment(charge, self.wallet.cash));
         match decision {
             Ok(Decision::Covered(coverage)) => {
                 self.take(&coverage, charge);
-                Outcome::Succeeded(coverage.items)
+                Outcome::Succeeded(coverage)
             }
             Ok(Decision::Short(short)) => {
                 Outcome::Refused(PaymentRefusal::short(&short, charge.bill.amount))
@@ -129,33 +155,62 @@ impl Purse {
         }
     }
 
-    /// Books what pays `charge`.
-    fn take(&mut self, coverage: &Coverage, charge: &Charge) {
-        let taken: i64 = coverage.vouchers.iter().map(|it| it.paid).sum::<i64>() + coverage.cash;
-        assert_eq!(taken, charge.bill.amount.minor(), "the parts add up to the payment");
-
-        let (payment, revenue) = (Some(charge.payment), LedgerAccount::Revenue(charge.bill.order));
-        for &engine::VoucherPayment { voucher, paid, forfeited } in &coverage.vouchers {
-            self.spend(voucher, Spent { captured: paid, forfeited });
-            let source = LedgerAccount::Voucher(voucher);
-            self.book(source, revenue, paid, payment, String::new());
-            let lost = LedgerAccount::Forfeited(voucher);
-            self.book(source, lost, forfeited, payment, String::new());
+    /// What the rule engine is asked, with so much cash.
+    fn payment<'a>(&'a self, charge: &'a Charge, cash: i64) -> engine::Payment<'a> {
+        engine::Payment {
+            items: &charge.items,
+            vouchers: &self.vouchers,
+            cash,
+            choice: &charge.choice,
+            at: charge.bill.as_of,
+            automatic: charge.automatic,
+            currency: self.wallet.currency,
         }
-        self.wallet.cash -= coverage.cash;
-        assert!(self.wallet.cash >= 0, "cash never falls below zero");
-        self.change.cash -= coverage.cash;
-        self.book(LedgerAccount::Cash, revenue, coverage.cash, payment, String::new());
     }
 
-    fn spend(&mut self, id: VoucherId, spent: Spent) {
-        let voucher = self.vouchers.iter_mut().find(|voucher| voucher.id == id);
-        let voucher = voucher.expect("only vouchers of the purse pay");
-        voucher.remaining -= spent.captured + spent.forfeited;
-        assert!(voucher.remaining >= 0, "no voucher falls below zero");
-        let total = self.change.spent.entry(id).or_default();
-        total.captured += spent.captured;
-        total.forfeited += spent.forfeited;
+    /// Books what pays `charge`.
+    fn take(&mut self, coverage: &Coverage, charge: &Charge) {
+        self.check_whole(coverage, charge);
+        let about = About::payment(charge.bill.order, charge.payment);
+        let revenue = || LedgerAccount::Revenue(charge.bill.order);
+        for it in &coverage.vouchers {
+            self.move_voucher(it.voucher, Moved::taken(it));
+            let source = || LedgerAccount::Voucher(it.voucher);
+            self.book(source(), revenue(), it.paid, about, String::new());
+            let lost = LedgerAccount::Forfeited(it.voucher);
+            self.book(source(), lost, it.forfeited, about, String::new());
+        }
+        self.move_cash(-coverage.cash, 0);
+        self.book(LedgerAccount::Cash, revenue(), coverage.cash, about, String::new());
+    }
+
+    fn check_whole(&self, coverage: &Coverage, charge: &Charge) {
+        let vouchers: i64 = coverage.vouchers.iter().map(|it| it.paid).sum();
+        let whole = vouchers + coverage.cash + coverage.channel;
+        assert_eq!(whole, charge.bill.amount.minor(), "the parts add up to the payment");
+        assert_eq!(charge.bill.amount.currency(), self.wallet.currency, "one currency (W-6)");
+    }
+
+    fn move_cash(&mut self, cash: i64, held: i64) {
+        self.wallet.cash += cash;
+        self.wallet.held += held;
+        assert!(self.wallet.cash >= 0 && self.wallet.held >= 0, "cash never falls below zero");
+        self.change.cash += cash;
+        self.change.held += held;
+    }
+
+    fn move_voucher(&mut self, id: VoucherId, moved: Moved) {
+        let Moved { remaining, captured, held, forfeited, voided } = moved;
+        let whole = remaining + captured + held + forfeited + voided;
+        assert_eq!(whole, 0, "a voucher keeps its face");
+        // What is held or captured of a voucher can move without what remains of it being known.
+        if let Some(voucher) = self.vouchers.iter_mut().find(|voucher| voucher.id == id) {
+            voucher.remaining += remaining;
+            assert!(voucher.remaining >= 0, "no voucher falls below zero");
+        } else {
+            assert!(remaining >= 0, "only vouchers of the purse pay");
+        }
+        self.change.moved.entry(id).or_default().add(moved);
     }
 
     /// Writes an entry, unless nothing moves (W-2).
@@ -164,7 +219,7 @@ impl Purse {
         debit: LedgerAccount,
         credit: LedgerAccount,
         amount: i64,
-        payment: Option<PaymentId>,
+        about: About,
         note: String,
     ) {
         if amount == 0 {
@@ -177,7 +232,7 @@ impl Purse {
             debit,
             credit,
             amount: Money::new(amount, self.wallet.currency),
-            payment,
+            about,
             note,
             create_time: self.now,
         });

@@ -103,6 +103,7 @@ fn a_voucher_is_usable_from_its_start_up_to_its_end() {
         face: cny(10),
         remaining,
         captured: 10 - remaining,
+        held: 0,
         forfeited: 0,
         terms: terms.clone(),
         create_time: noon(),
@@ -131,6 +132,7 @@ fn five_minutes_of_skew_are_believed_and_no_more() {
 #[test]
 fn the_names_of_ledger_accounts_read_back() {
     let (voucher, order) = (kernel::ids::VoucherId(id(1)), kernel::ids::OrderId(id(2)));
+    let payment = kernel::ids::PaymentId(id(3));
     for account in [
         LedgerAccount::Cash,
         LedgerAccount::Voucher(voucher),
@@ -138,10 +140,13 @@ fn the_names_of_ledger_accounts_read_back() {
         LedgerAccount::IssuedVouchers,
         LedgerAccount::Revenue(order),
         LedgerAccount::Forfeited(voucher),
+        LedgerAccount::HeldCash(payment),
+        LedgerAccount::HeldVoucher(payment, voucher),
+        LedgerAccount::Channel("alipay".parse().unwrap()),
     ] {
         assert_eq!(account.to_string().parse(), Ok(account));
     }
-    for unknown in ["", "cash:", "voucher:", "voucher:7", "gold"] {
+    for unknown in ["", "cash:", "voucher:", "voucher:7", "gold", "hold:cash", "external:bank"] {
         assert!(unknown.parse::<LedgerAccount>().is_err(), "{unknown}");
     }
 }
@@ -198,9 +203,9 @@ proptest! {
                     }
                 }
             }
-            for (id, spent) in &loaded.change().spent {
+            for (id, moved) in &loaded.change().moved {
                 let voucher = vouchers.iter_mut().find(|voucher| voucher.id == *id).unwrap();
-                voucher.remaining -= spent.captured + spent.forfeited;
+                voucher.remaining += moved.remaining;
             }
             vouchers.extend(loaded.change().vouchers.iter().map(|issued| engine::Voucher {
                 id: issued.id,

@@ -12,12 +12,14 @@ use rule_engine::voucher::VoucherTerms;
 pub struct Voucher {
     pub id: VoucherId,
     pub account: AccountId,
-    /// What it was issued with: what remains, was captured and was forfeited add up to it.
+    /// What it was issued with: what remains, is held, was captured and was forfeited add up to it.
     pub face: Money,
-    /// In minor units, as the two that follow. Never negative.
+    /// In minor units, as those that follow. Never negative.
     pub remaining: i64,
     /// What payments took of it.
     pub captured: i64,
+    /// What is set aside for payments that await their channel (W-3).
+    pub held: i64,
     /// What it lost as a single-use voucher.
     pub forfeited: i64,
     pub terms: VoucherTerms,

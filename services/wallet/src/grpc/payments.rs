@@ -3,13 +3,19 @@
 use std::collections::BTreeSet;
 
 use kernel::ids::{AccountId, PaymentId};
-use platform::status::{BadRequest, Replayed};
+use platform::{
+    request::RequestDigest,
+    status::{BadRequest, Replayed},
+};
 use proto::wallet::v1::{self as pb, payment_service_server::PaymentService};
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use super::{WalletGrpc, parse};
-use crate::domain::{Charge, Payment};
+use super::{WalletGrpc, parse, show};
+use crate::{
+    app::{Callback, Checkout},
+    domain::{Charge, Payment},
+};
 
 #[tonic::async_trait]
 impl PaymentService for WalletGrpc {
@@ -39,6 +45,35 @@ impl PaymentService for WalletGrpc {
         let charges = charges(request.into_inner())?;
         let payments = self.wallets.charge_many(&charges).await?;
         Ok(many(payments).into_response())
+    }
+
+    #[instrument(skip_all, fields(channel = request.get_ref().channel), err(level = "debug"))]
+    async fn create_payment_intent(
+        &self,
+        request: Request<pb::CreatePaymentIntentRequest>,
+    ) -> Result<Response<pb::CreatePaymentIntentResponse>, Status> {
+        let checkout = checkout(request.into_inner())?;
+        let payment = self.wallets.check_out(&checkout).await?;
+        let response =
+            payment.map(|it| pb::CreatePaymentIntentResponse { payment: Some(it.into()) });
+        Ok(response.into_response())
+    }
+
+    #[instrument(skip_all, fields(channel = request.get_ref().channel), err(level = "debug"))]
+    async fn confirm_payment(
+        &self,
+        request: Request<pb::ConfirmPaymentRequest>,
+    ) -> Result<Response<pb::ConfirmPaymentResponse>, Status> {
+        let request = request.into_inner();
+        let callback = Callback {
+            channel: request.channel,
+            id: request.webhook_id,
+            timestamp: request.webhook_timestamp,
+            signature: request.webhook_signature,
+            body: request.body,
+        };
+        let confirmed = self.wallets.confirm(&callback).await?;
+        Ok(confirmed.map(|it| show::confirmed(&it)).into_response())
     }
 
     #[instrument(skip_all, fields(payment.id = request.get_ref().payment_id), err(level = "debug"))]
@@ -100,6 +135,27 @@ impl PaymentService for WalletGrpc {
         let funds = accounts.iter().filter_map(|account| found.get(account).cloned());
         let funds = funds.map(Into::into).collect();
         Ok(Response::new(pb::GetFundsResponse { funds }))
+    }
+}
+
+/// Reads what a channel is to be asked for. A repeat may have been decided at another instant.
+fn checkout(mut request: pb::CreatePaymentIntentRequest) -> Result<Checkout, Status> {
+    let mut bad = BadRequest::default();
+    let as_of = parse::at(&mut bad, "as_of", request.as_of.take());
+    let digest = RequestDigest::of("CreatePaymentIntent", &request);
+    let channel = parse::text(&mut bad, "channel", &request.channel);
+    let expire_by = parse::at(&mut bad, "expire_by", request.expire_by);
+    if expire_by.zip(as_of).is_some_and(|(expire_by, as_of)| expire_by <= as_of) {
+        bad.note("expire_by", "must be later than as_of");
+    }
+    let charge = bad.field("charge", proto::convert::required(request.charge));
+    let charge = charge.and_then(|charge| parse::charge(&mut bad, "charge", charge, as_of));
+    match (charge, channel, expire_by) {
+        (Some(charge), Some(channel), Some(expire_by)) if bad.is_empty() => {
+            let charge = Charge { digest, ..charge };
+            Ok(Checkout { charge, channel, use_cash: request.use_cash, expire_by })
+        }
+        _ => Err(bad.into_status()),
     }
 }
 

@@ -11,7 +11,10 @@ use rule_engine::{
 };
 
 use crate::{
-    domain::{Bill, Entry, Funds, Outcome, Payment, PaymentRefusal, Voucher, VoucherState, Wallet},
+    domain::{
+        Bill, Booked, Confirmed, Entry, Funds, Intent, Outcome, Payment, PaymentRefusal, Voucher,
+        VoucherState, Wallet,
+    },
     wire::item_parts,
 };
 
@@ -37,7 +40,9 @@ impl From<Entry> for pb::Entry {
             debit: entry.debit.to_string(),
             credit: entry.credit.to_string(),
             amount: Some(entry.amount.into()),
-            payment_id: entry.payment.map(|id| id.to_string()).unwrap_or_default(),
+            payment_id: entry.about.payment.map(|id| id.to_string()).unwrap_or_default(),
+            order_id: entry.about.order.map(|id| id.to_string()).unwrap_or_default(),
+            refund_id: entry.about.refund.map(|id| id.to_string()).unwrap_or_default(),
             note: entry.note,
             create_time: Some(timestamp(entry.create_time)),
         }
@@ -117,24 +122,53 @@ pub fn why_not(reasons: &[WhyNot]) -> String {
 impl From<Payment> for pb::Payment {
     fn from(payment: Payment) -> Self {
         use pb::payment::State;
-        let currency = payment.bill.as_ref().map(|bill| bill.amount.currency());
-        let (state, parts, refusal) = match payment.outcome {
-            Outcome::Succeeded(parts) => (State::Succeeded, parts, None),
+        let (state, items, refusal) = match payment.outcome {
+            Outcome::Pending(coverage) => (State::Pending, coverage.items, None),
+            Outcome::Succeeded(coverage) => (State::Succeeded, coverage.items, None),
             Outcome::Refused(refusal) => (State::Refused, Vec::new(), Some(refusal)),
             Outcome::Voided => (State::Voided, Vec::new(), None),
         };
         let bill = payment.bill.as_ref();
-        let parts = parts.iter().zip(currency.iter().cycle());
+        let currency = bill.map(|bill| bill.amount.currency());
+        let items = items.iter().zip(currency.iter().cycle());
         Self {
             payment_id: payment.id.to_string(),
             account_id: payment.account.into(),
             order_id: bill.map(|bill| bill.order.to_string()).unwrap_or_default(),
             state: state.into(),
             amount: bill.map(|bill| bill.amount.into()),
-            parts: parts.map(|(parts, &currency)| item_parts(parts, currency)).collect(),
+            parts: items.map(|(parts, &currency)| item_parts(parts, currency)).collect(),
             refusal: refusal.zip(bill).map(|(refusal, bill)| payment_refusal(refusal, bill)),
             as_of: bill.map(|bill| timestamp(bill.as_of)),
+            intent: payment.intent.zip(currency).map(|(it, currency)| intent(it, currency)),
+            confirm_time: payment.confirm_time.map(timestamp),
         }
+    }
+}
+
+fn intent(intent: Intent, currency: Currency) -> pb::PaymentIntent {
+    pb::PaymentIntent {
+        intent_id: intent.id.to_string(),
+        channel: intent.channel.into(),
+        amount: Some(money(intent.amount, currency)),
+        expire_time: Some(timestamp(intent.expires)),
+    }
+}
+
+/// What was done about a callback.
+pub fn confirmed(confirmed: &Confirmed) -> pb::ConfirmPaymentResponse {
+    use pb::confirm_payment_response::Outcome;
+    let (outcome, reason) = match confirmed.booked {
+        Booked::Paid => (Outcome::Paid, ""),
+        Booked::ToCash(why) => (Outcome::ToCashBalance, why.code()),
+        Booked::Voided => (Outcome::Voided, ""),
+        Booked::Nothing => (Outcome::Nothing, ""),
+    };
+    pb::ConfirmPaymentResponse {
+        outcome: outcome.into(),
+        reason: reason.to_owned(),
+        amount: Some(confirmed.amount.into()),
+        payment_id: confirmed.payment.to_string(),
     }
 }
 

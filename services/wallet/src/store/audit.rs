@@ -16,7 +16,35 @@ const CHECKS: &[Check] = &[
              SELECT account, SUM(CASE WHEN credit = 'cash' THEN amount ELSE -amount END) AS total
              FROM entries WHERE credit = 'cash' OR debit = 'cash' GROUP BY account
          ) e ON e.account = w.account
-         WHERE w.cash <> COALESCE(e.total, 0) OR w.cash < 0 OR w.held <> 0",
+         WHERE w.cash <> COALESCE(e.total, 0) OR w.cash < 0",
+    ),
+    (
+        "the cash set aside is the sum of its entries (W-3)",
+        "SELECT w.account AS subject,
+             'held ' || w.held || ', entries ' || CAST(COALESCE(e.total, 0) AS bigint) AS found
+         FROM wallets w LEFT JOIN (
+             SELECT account, SUM(CASE WHEN credit LIKE 'hold:%:cash' THEN amount ELSE -amount END)
+                 AS total
+             FROM entries WHERE credit LIKE 'hold:%:cash' OR debit LIKE 'hold:%:cash'
+             GROUP BY account
+         ) e ON e.account = w.account
+         WHERE w.held <> COALESCE(e.total, 0) OR w.held < 0",
+    ),
+    (
+        "money is set aside only for payments that are pending (W-3)",
+        "SELECT h.account || ' ' || h.name AS subject,
+             COALESCE(p.state, 'no payment') || ', held ' || CAST(h.total AS bigint) AS found
+         FROM (
+             SELECT account, name, payment_id, SUM(gained) AS total
+             FROM (
+                 SELECT account, credit AS name, payment_id, amount AS gained FROM entries
+                 WHERE credit LIKE 'hold:%'
+                 UNION ALL
+                 SELECT account, debit AS name, payment_id, -amount AS gained FROM entries
+                 WHERE debit LIKE 'hold:%'
+             ) moved GROUP BY account, name, payment_id HAVING SUM(gained) <> 0
+         ) h LEFT JOIN payments p ON p.account = h.account AND p.payment_id = h.payment_id
+         WHERE COALESCE(p.state, '') <> 'PENDING'",
     ),
     (
         "entries are numbered without a gap (W-2)",
@@ -34,33 +62,53 @@ const CHECKS: &[Check] = &[
          WHERE w.account IS NULL OR w.currency <> e.currency",
     ),
     (
-        "what a voucher was issued with remains, was captured or was forfeited (V-5)",
+        "what a voucher was issued with is somewhere (V-5)",
         "SELECT v.account || ' voucher ' || {id:v.id} AS subject,
              v.face || ' issued, ' || v.remaining || ' remains, ' || v.captured || ' captured, '
-                 || v.forfeited || ' forfeited' AS found
+                 || v.held || ' held, ' || v.forfeited || ' forfeited, ' || v.voided || ' void, '
+                 || v.expired || ' expired' AS found
          FROM vouchers v
-         WHERE v.face <> v.remaining + v.captured + v.forfeited
-             OR v.remaining < 0 OR v.captured < 0 OR v.forfeited < 0",
+         WHERE v.face
+                 <> v.remaining + v.captured + v.held + v.forfeited + v.voided + v.expired
+             OR v.remaining < 0 OR v.captured < 0 OR v.held < 0 OR v.forfeited < 0
+             OR v.voided < 0 OR v.expired < 0",
     ),
+    // The names before the id are `voucher:`, `hold:<payment>:voucher:`, `forfeited:`, `void:` and
+    // `expired:`.
     (
-        "what remains of a voucher is the sum of its entries (W-2)",
+        "the parts of a voucher are the sums of their entries (W-2)",
         "SELECT v.account || ' voucher ' || {id:v.id} AS subject,
-             v.remaining || ' remains, entries ' || CAST(COALESCE(e.rest, 0) AS bigint) AS found
+             v.remaining || ' remains, entries ' || CAST(COALESCE(e.remaining, 0) AS bigint)
+                 || '; ' || v.held || ' held, entries ' || CAST(COALESCE(e.held, 0) AS bigint)
+                 || '; ' || v.forfeited || ' forfeited, entries '
+                 || CAST(COALESCE(e.forfeited, 0) AS bigint)
+                 || '; ' || v.voided || ' void, entries ' || CAST(COALESCE(e.voided, 0) AS bigint)
+                 || '; ' || v.expired || ' expired, entries '
+                 || CAST(COALESCE(e.expired, 0) AS bigint) AS found
          FROM vouchers v LEFT JOIN (
-             SELECT account, name, SUM(gained) AS rest, SUM(captured) AS captured,
-                 SUM(forfeited) AS forfeited
+             SELECT account, id,
+                 SUM(CASE WHEN name LIKE 'voucher:%' THEN gained ELSE 0 END) AS remaining,
+                 SUM(CASE WHEN name LIKE 'hold:%' THEN gained ELSE 0 END) AS held,
+                 SUM(CASE WHEN name LIKE 'forfeited:%' THEN gained ELSE 0 END) AS forfeited,
+                 SUM(CASE WHEN name LIKE 'void:%' THEN gained ELSE 0 END) AS voided,
+                 SUM(CASE WHEN name LIKE 'expired:%' THEN gained ELSE 0 END) AS expired
              FROM (
-                 SELECT account, credit AS name, amount AS gained, 0 AS captured, 0 AS forfeited
-                 FROM entries WHERE credit LIKE 'voucher:%'
-                 UNION ALL
-                 SELECT account, debit AS name, -amount AS gained,
-                     CASE WHEN credit LIKE 'revenue:%' THEN amount ELSE 0 END AS captured,
-                     CASE WHEN credit LIKE 'forfeited:%' THEN amount ELSE 0 END AS forfeited
-                 FROM entries WHERE debit LIKE 'voucher:%'
-             ) moved GROUP BY account, name
-         ) e ON e.account = v.account AND e.name = 'voucher:' || {id:v.id}
-         WHERE v.remaining <> COALESCE(e.rest, 0) OR v.captured <> COALESCE(e.captured, 0)
-             OR v.forfeited <> COALESCE(e.forfeited, 0)",
+                 SELECT account, name, gained,
+                     CASE WHEN name LIKE 'voucher:%' THEN SUBSTR(name, 9)
+                         WHEN name LIKE 'hold:%:voucher:%' THEN SUBSTR(name, 51)
+                         WHEN name LIKE 'forfeited:%' THEN SUBSTR(name, 11)
+                         WHEN name LIKE 'void:%' THEN SUBSTR(name, 6)
+                         WHEN name LIKE 'expired:%' THEN SUBSTR(name, 9) END AS id
+                 FROM (
+                     SELECT account, credit AS name, amount AS gained FROM entries
+                     UNION ALL
+                     SELECT account, debit AS name, -amount AS gained FROM entries
+                 ) sides
+             ) moved WHERE id IS NOT NULL GROUP BY account, id
+         ) e ON e.account = v.account AND e.id = {id:v.id}
+         WHERE v.remaining <> COALESCE(e.remaining, 0) OR v.held <> COALESCE(e.held, 0)
+             OR v.forfeited <> COALESCE(e.forfeited, 0) OR v.voided <> COALESCE(e.voided, 0)
+             OR v.expired <> COALESCE(e.expired, 0)",
     ),
     (
         "the vouchers issued are those that there are (W-2)",
@@ -83,12 +131,29 @@ const CHECKS: &[Check] = &[
          WHERE COALESCE(e.total, 0) <> CASE WHEN p.state = 'SUCCEEDED' THEN p.amount ELSE 0 END",
     ),
     (
-        "money moved only for payments that succeeded (W-2)",
+        "money moved only for payments that took or held it (W-2)",
         "SELECT e.account || ' entry ' || e.number AS subject,
              COALESCE(p.state, 'no payment') AS found
          FROM entries e LEFT JOIN payments p
              ON p.account = e.account AND p.payment_id = e.payment_id
-         WHERE e.payment_id IS NOT NULL AND COALESCE(p.state, '') <> 'SUCCEEDED'",
+         WHERE e.payment_id IS NOT NULL AND (
+             COALESCE(p.state, 'REFUSED') = 'REFUSED'
+             OR p.intent_id IS NULL AND p.state <> 'SUCCEEDED'
+             OR e.credit LIKE 'revenue:%' AND p.state <> 'SUCCEEDED')",
+    ),
+    (
+        "what channels brought is booked, and nothing else (W-4)",
+        "SELECT p.account || ' payment ' || {id:p.payment_id} AS subject,
+             'callbacks ' || CAST(COALESCE(c.total, 0) AS bigint)
+                 || ', entries ' || CAST(COALESCE(e.total, 0) AS bigint) AS found
+         FROM payments p LEFT JOIN (
+             SELECT payment_id, SUM(amount) AS total FROM callbacks
+             WHERE money_id IS NOT NULL GROUP BY payment_id
+         ) c ON c.payment_id = p.payment_id LEFT JOIN (
+             SELECT payment_id, SUM(amount) AS total FROM entries
+             WHERE debit LIKE 'external:channel:%' GROUP BY payment_id
+         ) e ON e.payment_id = p.payment_id
+         WHERE COALESCE(c.total, 0) <> COALESCE(e.total, 0)",
     ),
 ];
 

@@ -131,97 +131,118 @@ pub const FIND_PAYMENTS: Bulk = Bulk {
 /// New payments; the ids of those that were not there yet come back. `available` is -1 for none.
 pub const ADD_PAYMENTS: Bulk = Bulk {
     sqlite: "INSERT INTO payments (account, payment_id, state, order_id, amount, currency, digest,
-                 as_of_us, parts, reason, message, available, created_us)
+                 as_of_us, parts, vouchers, reason, message, available, created_us)
              SELECT value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3), value ->> 4,
                  value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), value ->> 9,
-                 value ->> 10, NULLIF(value ->> 11, -1), ?2
+                 value ->> 10, value ->> 11, NULLIF(value ->> 12, -1), ?2
              FROM json_each(?1) WHERE true
              ON CONFLICT DO NOTHING RETURNING payment_id",
     postgres: "INSERT INTO payments (account, payment_id, state, order_id, amount, currency,
-                   digest, as_of_us, parts, reason, message, available, created_us)
+                   digest, as_of_us, parts, vouchers, reason, message, available, created_us)
                SELECT account, payment_id, state, order_id, amount, currency, digest, as_of_us,
-                   parts, reason, message, NULLIF(available, -1), $13
+                   parts, vouchers, reason, message, NULLIF(available, -1), $14
                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[],
                    $6::text[], $7::bytea[], $8::bigint[], $9::bytea[], $10::text[], $11::text[],
-                   $12::bigint[])
+                   $12::text[], $13::bigint[])
                    AS t (account, payment_id, state, order_id, amount, currency, digest, as_of_us,
-                       parts, reason, message, available)
+                       parts, vouchers, reason, message, available)
                ON CONFLICT DO NOTHING RETURNING payment_id",
+};
+
+/// The ends of payments that were pending; 0 stands for no confirmation.
+pub const END_PAYMENTS: Bulk = Bulk {
+    sqlite: "UPDATE payments SET state = t.ended, confirmed_us = NULLIF(t.confirmed, 0)
+             FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS id,
+                       value ->> 2 AS ended, value ->> 3 AS confirmed FROM json_each(?1)) AS t
+             WHERE payments.account = t.of_account AND payments.payment_id = t.id
+               AND payments.state = 'PENDING'",
+    postgres: "UPDATE payments SET state = t.ended, confirmed_us = NULLIF(t.confirmed, 0)
+               FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[])
+                   AS t (of_account, id, ended, confirmed)
+               WHERE payments.account = t.of_account AND payments.payment_id = t.id
+                 AND payments.state = 'PENDING'",
 };
 
 /// What wallets gained or lost, and the numbers of their last entries.
 pub const CHANGE_WALLETS: Bulk = Bulk {
     sqlite: "UPDATE wallets
-             SET cash = cash + t.gained, issued = issued + t.more, entries = t.last
-             FROM (SELECT value ->> 0 AS id, value ->> 1 AS gained, value ->> 2 AS more,
-                       value ->> 3 AS last FROM json_each(?1)) AS t
+             SET cash = cash + t.gained, held = held + t.aside, issued = issued + t.more,
+                 entries = t.last
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS gained, value ->> 2 AS aside,
+                       value ->> 3 AS more, value ->> 4 AS last FROM json_each(?1)) AS t
              WHERE wallets.account = t.id",
     postgres: "UPDATE wallets
-               SET cash = cash + t.gained, issued = issued + t.more, entries = t.last
-               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
-                   AS t (id, gained, more, last)
+               SET cash = cash + t.gained, held = held + t.aside, issued = issued + t.more,
+                   entries = t.last
+               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+                   AS t (id, gained, aside, more, last)
                WHERE wallets.account = t.id",
 };
 
-/// What vouchers lost.
-pub const SPEND_VOUCHERS: Bulk = Bulk {
+/// What moved in vouchers.
+pub const MOVE_VOUCHERS: Bulk = Bulk {
     sqlite: "UPDATE vouchers
-             SET remaining = remaining - t.paid - t.lost, captured = captured + t.paid,
-                 forfeited = forfeited + t.lost
+             SET remaining = remaining + t.m1, captured = captured + t.m2, held = held + t.m3,
+                 forfeited = forfeited + t.m4, voided = voided + t.m5
              FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id,
-                       value ->> 2 AS paid, value ->> 3 AS lost FROM json_each(?1)) AS t
+                       value ->> 2 AS m1, value ->> 3 AS m2, value ->> 4 AS m3, value ->> 5 AS m4,
+                       value ->> 6 AS m5
+                   FROM json_each(?1)) AS t
              WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
     postgres: "UPDATE vouchers
-               SET remaining = remaining - t.paid - t.lost, captured = captured + t.paid,
-                   forfeited = forfeited + t.lost
-               FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[])
-                   AS t (of_account, of_id, paid, lost)
+               SET remaining = remaining + t.m1, captured = captured + t.m2, held = held + t.m3,
+                   forfeited = forfeited + t.m4, voided = voided + t.m5
+               FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::bigint[]) AS t (of_account, of_id, m1, m2, m3, m4, m5)
                WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
 };
 
 /// New vouchers: all of their face remains.
 pub const ADD_VOUCHERS: Bulk = Bulk {
-    sqlite: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, forfeited,
-                 from_us, expires_us, terms, created_us)
+    sqlite: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, held,
+                 forfeited, voided, expired, from_us, expires_us, terms, created_us)
              SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 3, 0, 0,
-                 value ->> 4, value ->> 5, value ->> 6, value ->> 7
+                 0, 0, 0, value ->> 4, value ->> 5, value ->> 6, value ->> 7
              FROM json_each(?1)",
-    postgres: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, forfeited,
-                   from_us, expires_us, terms, created_us)
-               SELECT account, id, currency, face, face, 0, 0, from_us, expires_us, terms,
-                   created_us
+    postgres: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, held,
+                   forfeited, voided, expired, from_us, expires_us, terms, created_us)
+               SELECT account, id, currency, face, face, 0, 0, 0, 0, 0, from_us, expires_us,
+                   terms, created_us
                FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[],
                    $6::bigint[], $7::text[], $8::bigint[])
                    AS t (account, id, currency, face, from_us, expires_us, terms, created_us)",
 };
 
-/// New entries; the nil id stands for no payment.
+/// New entries; the nil id stands for none.
 pub const ADD_ENTRIES: Bulk = Bulk {
     sqlite: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
-                 note, created_us)
+                 order_id, refund_id, note, created_us)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                 NULLIF(unhex(value ->> 6), zeroblob(16)), value ->> 7, value ->> 8
+                 NULLIF(unhex(value ->> 6), zeroblob(16)), NULLIF(unhex(value ->> 7), zeroblob(16)),
+                 NULLIF(unhex(value ->> 8), zeroblob(16)), value ->> 9, value ->> 10
              FROM json_each(?1)",
     postgres: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
-                   note, created_us)
+                   order_id, refund_id, note, created_us)
                SELECT account, number, debit, credit, amount, currency,
-                   NULLIF(payment_id, '00000000-0000-0000-0000-000000000000'), note, created_us
+                   NULLIF(payment_id, '00000000-0000-0000-0000-000000000000'),
+                   NULLIF(order_id, '00000000-0000-0000-0000-000000000000'),
+                   NULLIF(refund_id, '00000000-0000-0000-0000-000000000000'), note, created_us
                FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[],
-                   $6::text[], $7::uuid[], $8::text[], $9::bigint[])
-                   AS t (account, number, debit, credit, amount, currency, payment_id, note,
-                       created_us)",
+                   $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[], $11::bigint[])
+                   AS t (account, number, debit, credit, amount, currency, payment_id, order_id,
+                       refund_id, note, created_us)",
 };
 
-/// What each source paid of payments, by account and payment id.
+/// The entries of payments, by account and payment id.
 pub const ENTRIES_OF_PAYMENTS: Bulk = Bulk {
-    sqlite: "SELECT e.payment_id, e.debit, CAST(SUM(e.amount) AS INTEGER) AS total
+    sqlite: "SELECT e.payment_id, e.debit, e.credit, CAST(SUM(e.amount) AS INTEGER) AS total
              FROM json_each(?1) AS t JOIN entries e
                  ON e.account = t.value ->> 0 AND e.payment_id = unhex(t.value ->> 1)
-             WHERE e.credit LIKE 'revenue:%' GROUP BY e.payment_id, e.debit",
-    postgres: "SELECT e.payment_id, e.debit, CAST(SUM(e.amount) AS bigint) AS total
+             GROUP BY e.payment_id, e.debit, e.credit",
+    postgres: "SELECT e.payment_id, e.debit, e.credit, CAST(SUM(e.amount) AS bigint) AS total
                FROM unnest($1::text[], $2::uuid[]) AS t (account, id) JOIN entries e
                    ON e.account = t.account AND e.payment_id = t.id
-               WHERE e.credit LIKE 'revenue:%' GROUP BY e.payment_id, e.debit",
+               GROUP BY e.payment_id, e.debit, e.credit",
 };
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The rows of this service. Instants are microseconds since 1970 in UTC: exact and ordered alike
 //! on both databases.
 
+pub mod callback;
 pub mod entry;
 pub mod payment;
 pub mod request;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use kernel::{
     Currency, Money,
-    ids::{AccountId, OrderId, PaymentId, VoucherId},
+    ids::{AccountId, IntentId, OrderId, PaymentId, RefundId, VoucherId},
 };
 use prost::Message as _;
 use proto::wallet::v1 as pb;
@@ -14,10 +14,11 @@ use super::{
     entity::{entry, payment, voucher, wallet},
 };
 use crate::{
-    domain::{Bill, Entry, Outcome, Payment, PaymentRefusal, Voucher, Wallet},
+    domain::{About, Bill, Entry, Intent, Outcome, Payment, PaymentRefusal, Voucher, Wallet},
     wire,
 };
 
+pub const PENDING: &str = "PENDING";
 pub const SUCCEEDED: &str = "SUCCEEDED";
 pub const REFUSED: &str = "REFUSED";
 pub const VOIDED: &str = "VOIDED";
@@ -40,7 +41,7 @@ fn account(text: String) -> Result<AccountId, StoreError> {
     text.try_into().map_err(corrupt)
 }
 
-fn currency(code: &str) -> Result<Currency, StoreError> {
+pub fn currency(code: &str) -> Result<Currency, StoreError> {
     code.parse().map_err(corrupt)
 }
 
@@ -84,6 +85,7 @@ impl TryFrom<voucher::Model> for Voucher {
             face: Money::new(row.face, currency(&row.currency)?),
             remaining: row.remaining,
             captured: row.captured,
+            held: row.held,
             forfeited: row.forfeited,
             terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
             create_time: instant(row.created_us)?,
@@ -110,7 +112,11 @@ impl TryFrom<entry::Model> for Entry {
             debit: row.debit.parse().map_err(corrupt)?,
             credit: row.credit.parse().map_err(corrupt)?,
             amount: Money::new(row.amount, currency(&row.currency)?),
-            payment: row.payment_id.map(PaymentId),
+            about: About {
+                order: row.order_id.map(OrderId),
+                payment: row.payment_id.map(PaymentId),
+                refund: row.refund_id.map(RefundId),
+            },
             note: row.note,
             create_time: instant(row.created_us)?,
         })
@@ -129,8 +135,18 @@ impl TryFrom<payment::Model> for Payment {
             }),
             _ => None,
         };
+        let intent = match (row.intent_id, row.channel, row.channel_amount, row.expires_us) {
+            (Some(id), Some(channel), Some(amount), Some(expires)) => Some(Intent {
+                id: IntentId(id),
+                channel: channel.try_into().map_err(corrupt)?,
+                amount,
+                expires: instant(expires)?,
+            }),
+            _ => None,
+        };
         let outcome = match row.state.as_str() {
-            SUCCEEDED => Outcome::Succeeded(read_parts(&row.parts)?),
+            PENDING => Outcome::Pending(read_coverage(&row.parts, &row.vouchers)?),
+            SUCCEEDED => Outcome::Succeeded(read_coverage(&row.parts, &row.vouchers)?),
             REFUSED => Outcome::Refused(PaymentRefusal {
                 reason: row.reason,
                 message: row.message,
@@ -139,18 +155,39 @@ impl TryFrom<payment::Model> for Payment {
             VOIDED => Outcome::Voided,
             other => return Err(corrupt(format!("payment state {other:?}"))),
         };
-        Ok(Self { id: PaymentId(row.payment_id), account: account(row.account)?, bill, outcome })
+        Ok(Self {
+            id: PaymentId(row.payment_id),
+            account: account(row.account)?,
+            bill,
+            outcome,
+            intent,
+            confirm_time: row.confirmed_us.map(instant).transpose()?,
+        })
     }
 }
 
-/// The parts of a payment as bytes.
-pub fn write_parts(parts: &[engine::ItemParts], currency: Currency) -> Vec<u8> {
-    let parts = parts.iter().map(|parts| wire::item_parts(parts, currency)).collect();
-    pb::Payment { parts, ..pb::Payment::default() }.encode_to_vec()
+/// What pays a payment: the parts of its items as bytes, and what its vouchers pay and forfeit.
+pub fn write_coverage(coverage: &engine::Coverage, currency: Currency) -> (Vec<u8>, String) {
+    let parts = coverage.items.iter().map(|parts| wire::item_parts(parts, currency)).collect();
+    let parts = pb::Payment { parts, ..pb::Payment::default() }.encode_to_vec();
+    let vouchers: Vec<_> =
+        coverage.vouchers.iter().map(|it| (it.voucher, it.paid, it.forfeited)).collect();
+    (parts, serde_json::to_string(&vouchers).expect("ids and numbers"))
 }
 
-/// The parts that [`write_parts`] wrote.
-pub fn read_parts(bytes: &[u8]) -> Result<Vec<engine::ItemParts>, StoreError> {
-    let payment = pb::Payment::decode(bytes).map_err(corrupt)?;
-    payment.parts.into_iter().map(|parts| wire::read_item_parts(parts).map_err(corrupt)).collect()
+/// What [`write_coverage`] wrote.
+pub fn read_coverage(parts: &[u8], vouchers: &str) -> Result<engine::Coverage, StoreError> {
+    let payment = pb::Payment::decode(parts).map_err(corrupt)?;
+    let parts = payment.parts.into_iter();
+    let items: Vec<_> = parts
+        .map(|parts| wire::read_item_parts(parts).map_err(corrupt))
+        .collect::<Result<_, _>>()?;
+    let vouchers: Vec<(VoucherId, i64, i64)> = serde_json::from_str(vouchers).map_err(corrupt)?;
+    let voucher = |(voucher, paid, forfeited)| engine::VoucherPayment { voucher, paid, forfeited };
+    Ok(engine::Coverage {
+        vouchers: vouchers.into_iter().map(voucher).collect(),
+        cash: items.iter().map(|item| item.cash).sum(),
+        channel: items.iter().map(|item| item.channel).sum(),
+        items,
+    })
 }

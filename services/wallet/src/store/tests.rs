@@ -52,9 +52,13 @@ const CASH: &str = "cash is the sum of its entries";
 const NUMBERED: &str = "entries are numbered without a gap";
 const CURRENCY: &str = "every entry is of a wallet and in its currency";
 const ISSUED: &str = "the vouchers issued are those that there are";
-const REMAINS: &str = "what remains of a voucher is the sum of its entries";
+const REMAINS: &str = "the parts of a voucher are the sums of their entries";
 const TAKEN: &str = "the entries of a payment are what was taken";
-const MOVED: &str = "money moved only for payments that succeeded";
+const MOVED: &str = "money moved only for payments that took or held it";
+const ASIDE: &str = "the cash set aside is the sum of its entries";
+const HELD: &str = "what is held for a payment is what its parts say";
+const PENDING: &str = "money is set aside only for payments that are pending";
+const BROUGHT: &str = "what channels brought is booked, and nothing else";
 const PARTS: &str = "the parts of a payment are what each source paid of it";
 
 /// What is done to the rows, and the invariants that are off then; one that an amount or an entry
@@ -69,10 +73,77 @@ const DAMAGE: &[(&str, &[&str])] = &[
     ("UPDATE payments SET state = 'VOIDED'", &[TAKEN, MOVED]),
     (
         "INSERT INTO entries SELECT account, number + 1, 'voucher:7', credit, 1, currency,
-             payment_id, note, created_us FROM entries WHERE number = 4",
+             payment_id, order_id, refund_id, note, created_us FROM entries WHERE number = 4",
         &[NUMBERED, TAKEN, PARTS],
     ),
+    ("UPDATE wallets SET held = held + 1", &[ASIDE]),
+    ("UPDATE vouchers SET held = held + 1, captured = captured - 1", &[REMAINS]),
+    ("UPDATE vouchers SET voided = voided + 1, captured = captured - 1", &[REMAINS]),
+    ("UPDATE vouchers SET expired = expired + 1, captured = captured - 1", &[REMAINS]),
+    ("UPDATE vouchers SET forfeited = forfeited + 1, captured = captured - 1", &[REMAINS]),
 ];
+
+/// A wallet of 100 that holds 10 of a voucher and 100 of cash, with a payment confirmed before.
+async fn holding(world: &World) {
+    world.with_cash(&acme(), 0).await;
+    let intent = world.intend(1, 30).await;
+    assert_eq!(world.told("m-1", &paid(intent, "CP-1", 30)).await, "PAID 30");
+    world.wallets.deposit(world.once(1), &acme(), cny(100), "").await.unwrap();
+    world.with_vouchers(&[(10, 30)]).await;
+    world.intend(2, 200).await;
+    world.assert_sound().await;
+}
+
+/// As above, where money is held and a channel has paid.
+const DAMAGE_TO_HOLDS: &[(&str, &[&str])] = &[
+    ("UPDATE wallets SET held = held - 1", &[ASIDE]),
+    ("UPDATE payments SET state = 'VOIDED' WHERE state = 'PENDING'", &[PENDING]),
+    (
+        "INSERT INTO entries SELECT account, number + 1, credit, debit, 1, currency, payment_id,
+             order_id, refund_id, note, created_us FROM entries WHERE number = 5",
+        &[NUMBERED, CASH, ASIDE, HELD],
+    ),
+    (
+        "INSERT INTO entries SELECT account, number + 1, 'external:channel:sandbox', 'cash', 1,
+             currency, payment_id, order_id, refund_id, note, created_us FROM entries
+         WHERE number = 5",
+        &[NUMBERED, CASH, BROUGHT],
+    ),
+    ("UPDATE callbacks SET amount = amount + 1", &[BROUGHT]),
+    ("DELETE FROM callbacks", &[BROUGHT]),
+    ("UPDATE payments SET channel_amount = channel_amount + 1, channel = 'other'", &[PARTS]),
+];
+
+// W-3, W-4
+#[tokio::test]
+async fn the_audit_finds_what_is_off_with_holds_and_channels() {
+    for (sql, invariants) in DAMAGE_TO_HOLDS {
+        on_each_database(async |world| {
+            holding(world).await;
+            tamper(world, sql).await.unwrap();
+            let findings = world.store.audit().await.unwrap();
+            let found: BTreeSet<_> = findings
+                .iter()
+                .map(|finding| finding.invariant.split(" (").next().unwrap())
+                .collect();
+            assert_eq!(found, invariants.iter().copied().collect(), "{sql}: {findings:?}");
+        })
+        .await;
+    }
+}
+
+// W-3: a payment without an intent cannot be pending, and only one that succeeded was confirmed.
+#[tokio::test]
+async fn states_that_cannot_be_are_refused_whoever_writes_them() {
+    on_each_database(async |world| {
+        used(world).await;
+        for sql in ["UPDATE payments SET state = 'PENDING'", "UPDATE payments SET state = 'LOST'"] {
+            let error = tamper(world, sql).await.unwrap_err().to_string().to_lowercase();
+            assert!(error.contains("check constraint"), "{error}");
+        }
+    })
+    .await;
+}
 
 // W-2, V-4, V-5: what the audit is for.
 #[tokio::test]

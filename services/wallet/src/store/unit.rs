@@ -1,23 +1,27 @@
 //! One transaction: wallets locked, decided on, and saved together.
 
+mod callbacks;
+mod payments;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use kernel::ids::{AccountId, PaymentId, RequestId, VoucherId};
+use kernel::ids::{AccountId, RequestId, VoucherId};
 use platform::{database::Backend, request::RequestDigest};
 use rule_engine::voucher as engine;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, Statement, sea_query::OnConflict,
+    EntityTrait as _, QueryFilter as _, Statement, prelude::Uuid, sea_query::OnConflict,
 };
 
+pub use self::{callbacks::NewCallback, payments::Known};
 use super::{
     StoreError,
     bulk::{self, Column},
-    entity::{payment, request, voucher, wallet},
-    rows::{REFUSED, SUCCEEDED, VOIDED, micros, usable, write_parts},
+    entity::{request, voucher, wallet},
+    rows::{micros, usable},
 };
-use crate::domain::{Charge, Entry, Outcome, Payment, Purse, Voucher, Wallet};
+use crate::domain::{Entry, Purse, Voucher, Wallet};
 
 /// A transaction that may write; dropped without a commit, it leaves nothing.
 #[derive(Debug)]
@@ -43,14 +47,6 @@ pub struct VouchersWanted {
     pub since: DateTime<Utc>,
     /// These, whatever is left of them.
     pub named: BTreeSet<(AccountId, VoucherId)>,
-}
-
-/// A payment that is stored, and the digest of what it was asked for.
-#[derive(Debug, Clone)]
-pub struct Known {
-    pub payment: Payment,
-    /// None for one that was voided before it was known.
-    pub digest: Option<Vec<u8>>,
 }
 
 impl Unit {
@@ -123,7 +119,7 @@ impl Unit {
     ) -> Result<(), StoreError> {
         let changed = purses.filter(|purse| !purse.change().entries.is_empty());
         self.change_wallets(changed.clone()).await?;
-        self.spend_vouchers(changed.clone()).await?;
+        self.move_vouchers(changed.clone()).await?;
         self.add_vouchers(changed.clone().flat_map(|purse| &purse.change().vouchers)).await?;
         self.add_entries(changed.flat_map(|purse| &purse.change().entries)).await
     }
@@ -138,34 +134,31 @@ impl Unit {
         let columns = vec![
             Column::Text(accounts.clone()),
             number(|purse| purse.change().cash),
+            number(|purse| purse.change().held),
             number(|purse| purse.change().issued),
             number(|purse| purse.wallet().entries),
         ];
         self.write(&bulk::CHANGE_WALLETS, columns, accounts.len()).await
     }
 
-    async fn spend_vouchers<'a>(
+    async fn move_vouchers<'a>(
         &self,
         purses: impl Iterator<Item = &'a Purse>,
     ) -> Result<(), StoreError> {
         let (mut accounts, mut ids) = (Vec::new(), Vec::new());
-        let (mut captured, mut forfeited) = (Vec::new(), Vec::new());
+        let mut moved: [Vec<i64>; 5] = Default::default();
         for purse in purses {
-            for (id, spent) in &purse.change().spent {
+            for (id, it) in &purse.change().moved {
                 accounts.push(purse.wallet().account.to_string());
                 ids.push(id.0);
-                captured.push(spent.captured);
-                forfeited.push(spent.forfeited);
+                let parts = [it.remaining, it.captured, it.held, it.forfeited, it.voided];
+                moved.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
             }
         }
         let rows = accounts.len();
-        let columns = vec![
-            Column::Text(accounts),
-            Column::Id(ids),
-            Column::Number(captured),
-            Column::Number(forfeited),
-        ];
-        self.write(&bulk::SPEND_VOUCHERS, columns, rows).await
+        let mut columns = vec![Column::Text(accounts), Column::Id(ids)];
+        columns.extend(moved.map(Column::Number));
+        self.write(&bulk::MOVE_VOUCHERS, columns, rows).await
     }
 
     async fn add_vouchers<'a>(
@@ -197,7 +190,9 @@ impl Unit {
     ) -> Result<(), StoreError> {
         let text = |of: fn(&Entry) -> String| Column::Text(entries.clone().map(of).collect());
         let number = |of: fn(&Entry) -> i64| Column::Number(entries.clone().map(of).collect());
-        let payment = |entry: &Entry| entry.payment.map_or_else(Default::default, |id| id.0);
+        let id = |of: fn(&Entry) -> Option<Uuid>| {
+            Column::Id(entries.clone().map(|entry| of(entry).unwrap_or_default()).collect())
+        };
         let columns = vec![
             text(|it| it.account.to_string()),
             number(|it| it.number),
@@ -205,7 +200,9 @@ impl Unit {
             text(|it| it.credit.to_string()),
             number(|it| it.amount.minor()),
             text(|it| it.amount.currency().code().to_owned()),
-            Column::Id(entries.clone().map(payment).collect()),
+            id(|it| it.about.payment.map(|id| id.0)),
+            id(|it| it.about.order.map(|id| id.0)),
+            id(|it| it.about.refund.map(|id| id.0)),
             text(|it| it.note.clone()),
             number(|it| micros(it.create_time)),
         ];
@@ -227,80 +224,6 @@ impl Unit {
         let touched = self.transaction.execute_raw(statement).await?.rows_affected();
         assert_eq!(touched, rows as u64, "rows that are locked are there");
         Ok(())
-    }
-
-    /// Those of `ids` that are stored.
-    pub async fn payments(
-        &self,
-        ids: &[PaymentId],
-    ) -> Result<HashMap<PaymentId, Known>, StoreError> {
-        let columns = vec![Column::Id(ids.iter().map(|id| id.0).collect())];
-        let statement = bulk::FIND_PAYMENTS.over(self.backend, columns, Vec::new());
-        let known = |mut row: payment::Model| {
-            let digest = row.digest.take();
-            Ok((PaymentId(row.payment_id), Known { payment: row.try_into()?, digest }))
-        };
-        self.rows(statement).await?.into_iter().map(known).collect()
-    }
-
-    /// Stores the outcomes of charges, and tells whether all of them were new. If not, the
-    /// transaction must not be committed.
-    pub async fn add_payments(
-        &self,
-        charges: &[(&Charge, Outcome)],
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        if charges.is_empty() {
-            return Ok(true);
-        }
-        let text = |of: fn(&Charge, &Outcome) -> String| {
-            Column::Text(charges.iter().map(|(charge, outcome)| of(charge, outcome)).collect())
-        };
-        let number = |of: fn(&Charge, &Outcome) -> i64| {
-            Column::Number(charges.iter().map(|(charge, outcome)| of(charge, outcome)).collect())
-        };
-        let columns = vec![
-            text(|charge, _| charge.account.to_string()),
-            Column::Id(charges.iter().map(|(charge, _)| charge.payment.0).collect()),
-            text(|_, outcome| state(outcome).to_owned()),
-            Column::Id(charges.iter().map(|(charge, _)| charge.bill.order.0).collect()),
-            number(|charge, _| charge.bill.amount.minor()),
-            text(|charge, _| charge.bill.amount.currency().code().to_owned()),
-            Column::Bytes(charges.iter().map(|(charge, _)| charge.digest.to_vec()).collect()),
-            number(|charge, _| micros(charge.bill.as_of)),
-            Column::Bytes(charges.iter().map(|(charge, outcome)| parts(charge, outcome)).collect()),
-            text(|_, outcome| refusal(outcome).map_or_else(String::new, |it| it.reason.clone())),
-            text(|_, outcome| refusal(outcome).map_or_else(String::new, |it| it.message.clone())),
-            number(|_, outcome| refusal(outcome).and_then(|it| it.available).unwrap_or(-1)),
-        ];
-        let created = vec![micros(now).into()];
-        let statement = bulk::ADD_PAYMENTS.over(self.backend, columns, created);
-        Ok(self.transaction.query_all_raw(statement).await?.len() == charges.len())
-    }
-
-    /// Stores a payment as voided, unless it is stored already.
-    pub async fn void(
-        &self,
-        id: PaymentId,
-        account: &AccountId,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let row = payment::Model {
-            account: account.to_string(),
-            payment_id: id.0,
-            state: VOIDED.to_owned(),
-            order_id: None,
-            amount: None,
-            currency: None,
-            digest: None,
-            as_of_us: None,
-            parts: Vec::new(),
-            reason: String::new(),
-            message: String::new(),
-            available: None,
-            created_us: micros(now),
-        };
-        add_unless_there(row.into_active_model().reset_all(), &self.transaction).await
     }
 
     /// The request with this id, if it was answered (O-3).
@@ -348,26 +271,4 @@ pub(super) async fn add_unless_there<A: ActiveModelTrait>(
         .exec_without_returning(connection)
         .await?;
     Ok(added > 0)
-}
-
-fn state(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded(_) => SUCCEEDED,
-        Outcome::Refused(_) => REFUSED,
-        Outcome::Voided => VOIDED,
-    }
-}
-
-fn parts(charge: &Charge, outcome: &Outcome) -> Vec<u8> {
-    match outcome {
-        Outcome::Succeeded(parts) => write_parts(parts, charge.bill.amount.currency()),
-        Outcome::Refused(_) | Outcome::Voided => Vec::new(),
-    }
-}
-
-fn refusal(outcome: &Outcome) -> Option<&crate::domain::PaymentRefusal> {
-    match outcome {
-        Outcome::Refused(refusal) => Some(refusal),
-        Outcome::Succeeded(_) | Outcome::Voided => None,
-    }
 }

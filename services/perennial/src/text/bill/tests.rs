@@ -88,7 +88,8 @@ fn an_order_tells_what_paid_it_or_why_nothing_did() {
     let parts = ItemParts {
         instance_id: "vm-1".to_owned(),
         vouchers: vec![VoucherPart { voucher_id: "V3".to_owned(), amount: cny(10_00) }],
-        cash: cny(550_00),
+        cash: cny(350_00),
+        channel: cny(200_00),
     };
     let paid = Order {
         order_id: "O1".to_owned(),
@@ -110,7 +111,8 @@ fn an_order_tells_what_paid_it_or_why_nothing_did() {
     payable                                                                  CNY 560.00
     PAID FOR  WITH            AMOUNT
     vm-1      voucher V3   CNY 10.00
-    vm-1      cash        CNY 550.00
+    vm-1      cash        CNY 350.00
+    vm-1      channel     CNY 200.00
     ");
 
     let unpaid = Order {

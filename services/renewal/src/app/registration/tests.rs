@@ -239,7 +239,7 @@ async fn order(cloud: &Cloud, name: &str, number: u128) -> OrderId {
         expected: None,
         pay: None,
     };
-    cloud.orders.create(&create).await.unwrap().into_inner().id
+    Box::pin(cloud.orders.create(&create)).await.unwrap().into_inner().id
 }
 
 /// I-1, I-2: what is priced and changes cancels an unpaid order; a binding waits for it; the rest

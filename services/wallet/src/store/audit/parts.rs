@@ -6,7 +6,7 @@ use platform::{
     audit::{Finding, MOST},
     database::Backend,
 };
-use rule_engine::voucher::ItemParts;
+use rule_engine::voucher::Coverage;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, prelude::Uuid,
@@ -18,19 +18,21 @@ use crate::{
         StoreError,
         bulk::{Column, ENTRIES_OF_PAYMENTS},
         entity::payment,
-        rows::{SUCCEEDED, read_parts},
+        rows::{PENDING, SUCCEEDED, read_coverage},
     },
 };
 
-const INVARIANT: &str = "the parts of a payment are what each source paid of it (V-4)";
+const TAKEN: &str = "the parts of a payment are what each source paid of it (V-4)";
+const HELD: &str = "what is held for a payment is what its parts say (W-3)";
 
 /// Payments looked at at a time.
 const PAGE: u64 = 500;
 
 #[derive(Debug, FromQueryResult)]
-struct Taken {
+struct Moved {
     payment_id: Uuid,
     debit: String,
+    credit: String,
     total: i64,
 }
 
@@ -46,7 +48,7 @@ pub async fn check(
     let mut after = Uuid::nil();
     loop {
         let page = payment::Entity::find()
-            .filter(payment::Column::State.eq(SUCCEEDED))
+            .filter(payment::Column::State.is_in([SUCCEEDED, PENDING]))
             .filter(payment::Column::PaymentId.gt(after))
             .order_by_asc(payment::Column::PaymentId)
             .limit(PAGE)
@@ -54,12 +56,12 @@ pub async fn check(
             .await?;
         let Some(last) = page.last() else { return Ok(findings) };
         after = last.payment_id;
-        let mut taken = taken(transaction, backend, &page).await?;
+        let mut moved = moved(transaction, backend, &page).await?;
         for row in page {
-            let entries = taken.remove(&row.payment_id).unwrap_or_default();
-            if let Some(found) = off(&row, &entries) {
+            let entries = moved.remove(&row.payment_id).unwrap_or_default();
+            if let Some((invariant, found)) = off(&row, &entries) {
                 let subject = format!("{} payment {}", row.account, row.payment_id);
-                findings.push(Finding { invariant: INVARIANT, subject, found });
+                findings.push(Finding { invariant, subject, found });
             }
         }
         if findings.len() >= MOST {
@@ -68,46 +70,95 @@ pub async fn check(
     }
 }
 
-async fn taken(
+async fn moved(
     transaction: &DatabaseTransaction,
     backend: Backend,
     page: &[payment::Model],
-) -> Result<HashMap<Uuid, BySource>, StoreError> {
+) -> Result<HashMap<Uuid, Vec<Moved>>, StoreError> {
     let (accounts, ids) = page.iter().map(|row| (row.account.clone(), row.payment_id)).unzip();
     let columns = vec![Column::Text(accounts), Column::Id(ids)];
     let statement = ENTRIES_OF_PAYMENTS.over(backend, columns, Vec::new());
     let rows = transaction.query_all_raw(statement).await?;
-    let rows = rows.iter().map(|row| Taken::from_query_result(row, ""));
-    let mut taken: HashMap<Uuid, BySource> = HashMap::new();
+    let rows = rows.iter().map(|row| Moved::from_query_result(row, ""));
+    let mut moved: HashMap<Uuid, Vec<Moved>> = HashMap::new();
     for row in rows.collect::<Result<Vec<_>, DbErr>>()? {
-        taken.entry(row.payment_id).or_default().insert(row.debit, row.total);
+        moved.entry(row.payment_id).or_default().push(row);
     }
-    Ok(taken)
+    Ok(moved)
 }
 
 /// What is off with `row`, if anything is.
-fn off(row: &payment::Model, entries: &BySource) -> Option<String> {
-    let parts = match read_parts(&row.parts) {
-        Ok(parts) => by_source(&parts),
-        Err(error) => return Some(error.to_string()),
+fn off(row: &payment::Model, entries: &[Moved]) -> Option<(&'static str, String)> {
+    let coverage = match read_coverage(&row.parts, &row.vouchers) {
+        Ok(coverage) => coverage,
+        Err(error) => return Some((TAKEN, error.to_string())),
     };
+    let parts = paid(row, &coverage);
     let amount = row.amount.unwrap_or_default();
     let total: i64 = parts.values().sum();
     if total != amount {
-        return Some(format!("amount {amount}, parts {total}"));
+        return Some((TAKEN, format!("amount {amount}, parts {total}")));
     }
-    (parts != *entries).then(|| format!("parts {parts:?}, entries {entries:?}"))
+    if row.state == PENDING {
+        let (parts, held) = (frozen(&coverage), held(entries));
+        return (parts != held).then(|| (HELD, format!("parts {parts:?}, entries {held:?}")));
+    }
+    let taken = taken(entries);
+    (parts != taken).then(|| (TAKEN, format!("parts {parts:?}, entries {taken:?}")))
 }
 
-fn by_source(items: &[ItemParts]) -> BySource {
+/// What each source pays of the items.
+fn paid(row: &payment::Model, coverage: &Coverage) -> BySource {
     let mut sources = BySource::new();
-    for item in items {
-        let vouchers = item.vouchers.iter().map(|&(id, part)| (LedgerAccount::Voucher(id), part));
-        for (source, part) in vouchers.chain([(LedgerAccount::Cash, item.cash)]) {
-            if part != 0 {
-                *sources.entry(source.to_string()).or_default() += part;
-            }
+    let mut add = |source: String, part| {
+        if part != 0 {
+            *sources.entry(source).or_default() += part;
+        }
+    };
+    for item in &coverage.items {
+        for &(id, part) in &item.vouchers {
+            add(LedgerAccount::Voucher(id).to_string(), part);
+        }
+        add(LedgerAccount::Cash.to_string(), item.cash);
+        let channel = row.channel.as_deref().unwrap_or_default();
+        add(format!("external:channel:{channel}"), item.channel);
+    }
+    sources
+}
+
+/// What is set aside of each source, with what single-use vouchers would forfeit.
+fn frozen(coverage: &Coverage) -> BySource {
+    let vouchers = coverage.vouchers.iter();
+    let vouchers =
+        vouchers.map(|it| (LedgerAccount::Voucher(it.voucher).to_string(), it.paid + it.forfeited));
+    let cash = (LedgerAccount::Cash.to_string(), coverage.cash);
+    vouchers.chain([cash]).filter(|&(_, part)| part != 0).collect()
+}
+
+/// What the entries took for the order from each source, out of what was held or not.
+fn taken(entries: &[Moved]) -> BySource {
+    let mut sources = BySource::new();
+    for entry in entries.iter().filter(|entry| entry.credit.starts_with("revenue:")) {
+        let source = source_of_hold(&entry.debit).unwrap_or(&entry.debit);
+        *sources.entry(source.to_owned()).or_default() += entry.total;
+    }
+    sources
+}
+
+/// What the entries hold of each source.
+fn held(entries: &[Moved]) -> BySource {
+    let mut sources = BySource::new();
+    for entry in entries {
+        let gained = source_of_hold(&entry.credit).map(|source| (source, entry.total));
+        let lost = source_of_hold(&entry.debit).map(|source| (source, -entry.total));
+        for (source, total) in gained.into_iter().chain(lost) {
+            *sources.entry(source.to_owned()).or_default() += total;
         }
     }
     sources
+}
+
+/// The source of what is held in the ledger account `name`, if something is.
+fn source_of_hold(name: &str) -> Option<&str> {
+    name.strip_prefix("hold:").and_then(|rest| rest.split_once(':')).map(|(_, source)| source)
 }

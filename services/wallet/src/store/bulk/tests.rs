@@ -46,7 +46,7 @@ async fn wallets_are_found_and_changed_by_account() {
         let columns = |names: &[&str], gained: Vec<i64>| {
             let zeros = Column::Number(vec![0; names.len()]);
             let last = Column::Number(vec![9; names.len()]);
-            vec![text(names), Column::Number(gained), zeros, last]
+            vec![text(names), Column::Number(gained), zeros.clone(), zeros, last]
         };
         let changed =
             run(world, &CHANGE_WALLETS, columns(&["b", "acme", "x"], vec![-6, 1, 1]), Vec::new());
@@ -72,13 +72,16 @@ async fn vouchers_are_found_by_account_or_by_id() {
         assert_eq!(count(world, &NAMED_VOUCHERS, named("acme"), Vec::new()).await, 1);
         assert_eq!(count(world, &NAMED_VOUCHERS, named("b"), Vec::new()).await, 0);
 
-        let spent = vec![
+        let moved = vec![
             text(&["acme", "acme"]),
             Column::Id(vec![ids[0].0, ids[1].0]),
-            Column::Number(vec![4, 20]),
-            Column::Number(vec![6, 0]),
+            Column::Number(vec![-10, -20]),
+            Column::Number(vec![4, 18]),
+            Column::Number(vec![3, 0]),
+            Column::Number(vec![2, 1]),
+            Column::Number(vec![1, 1]),
         ];
-        assert_eq!(run(world, &SPEND_VOUCHERS, spent, Vec::new()).await, 2);
+        assert_eq!(run(world, &MOVE_VOUCHERS, moved, Vec::new()).await, 2);
         assert_eq!(world.remaining(&ids).await, [0, 0]);
     })
     .await;
@@ -102,6 +105,7 @@ async fn a_payment_is_added_once() {
                 bytes(),
                 number(7),
                 bytes(),
+                same("[]"),
                 same("R"),
                 same("M"),
                 number(-1),

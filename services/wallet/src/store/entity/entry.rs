@@ -13,6 +13,8 @@ pub struct Model {
     pub amount: i64,
     pub currency: String,
     pub payment_id: Option<Uuid>,
+    pub order_id: Option<Uuid>,
+    pub refund_id: Option<Uuid>,
     pub note: String,
     pub created_us: i64,
 }

@@ -17,10 +17,18 @@ pub struct Model {
     pub as_of_us: Option<i64>,
     /// A `perennial.wallet.v1.Payment` with nothing but its parts.
     pub parts: Vec<u8>,
+    /// What each voucher pays and then forfeits, in the order in which they are taken, in JSON.
+    pub vouchers: String,
     /// Empty unless refused, as `message`.
     pub reason: String,
     pub message: String,
     pub available: Option<i64>,
+    /// None, as the fields up to `expires_us`, where no channel is asked.
+    pub intent_id: Option<Uuid>,
+    pub channel: Option<String>,
+    pub channel_amount: Option<i64>,
+    pub expires_us: Option<i64>,
+    pub confirmed_us: Option<i64>,
     pub created_us: i64,
 }
 

@@ -12,7 +12,10 @@ pub struct Model {
     pub face: i64,
     pub remaining: i64,
     pub captured: i64,
+    pub held: i64,
     pub forfeited: i64,
+    pub voided: i64,
+    pub expired: i64,
     pub from_us: i64,
     pub expires_us: i64,
     /// The terms in JSON; `from_us` and `expires_us` are theirs.

@@ -1,4 +1,4 @@
-//! Wallets, vouchers, payments, the ledger, and the requests that were answered.
+//! Wallets, vouchers, payments, the ledger, and the requests and callbacks that were answered.
 
 use platform::database::sorted_by_bytes;
 use sea_orm::DbBackend;
@@ -12,7 +12,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let account = sorted_by_bytes(connection.get_database_backend(), string_len("account", 64));
-        for table in [wallets, vouchers, payments, entries] {
+        for table in [wallets, vouchers, payments, entries, callbacks] {
             manager.create_table(table(account.clone())).await?;
         }
         manager.create_table(requests()).await?;
@@ -49,7 +49,9 @@ fn wallets(mut account: ColumnDef) -> TableCreateStatement {
 }
 
 fn vouchers(account: ColumnDef) -> TableCreateStatement {
-    let spent = Expr::col("remaining").add(Expr::col("captured")).add(Expr::col("forfeited"));
+    let parts = ["captured", "held", "forfeited", "voided", "expired"];
+    let whole =
+        parts.into_iter().fold(Expr::col("remaining"), |sum, part| sum.add(Expr::col(part)));
     Table::create()
         .table("vouchers")
         .col(account)
@@ -58,13 +60,16 @@ fn vouchers(account: ColumnDef) -> TableCreateStatement {
         .col(big_integer("face").check(Expr::col("face").gt(0)))
         .col(balance("remaining"))
         .col(balance("captured"))
+        .col(balance("held"))
         .col(balance("forfeited"))
+        .col(balance("voided"))
+        .col(balance("expired"))
         .col(big_integer("from_us"))
         .col(big_integer("expires_us"))
         .col(text("terms"))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("id"))
-        .check(Expr::col("face").eq(spent))
+        .check(Expr::col("face").eq(whole))
         .check(Expr::col("from_us").lt(Expr::col("expires_us")))
         .take()
 }
@@ -81,12 +86,20 @@ fn payments(account: ColumnDef) -> TableCreateStatement {
         .col(blob_null("digest"))
         .col(big_integer_null("as_of_us"))
         .col(blob("parts"))
+        .col(text("vouchers"))
         .col(string("reason"))
         .col(text("message"))
         .col(big_integer_null("available"))
+        .col(uuid_null("intent_id"))
+        .col(string_len_null("channel", 64))
+        .col(big_integer_null("channel_amount").check(Expr::col("channel_amount").gt(0)))
+        .col(big_integer_null("expires_us"))
+        .col(big_integer_null("confirmed_us"))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("payment_id"))
-        .check(Expr::col("state").is_in(["SUCCEEDED", "REFUSED", "VOIDED"]))
+        .check(Expr::col("state").is_in(["PENDING", "SUCCEEDED", "REFUSED", "VOIDED"]))
+        .check(Expr::col("state").ne("PENDING").or(Expr::col("intent_id").is_not_null()))
+        .check(Expr::col("confirmed_us").is_null().or(Expr::col("state").eq("SUCCEEDED")))
         .take()
 }
 
@@ -100,6 +113,8 @@ fn entries(account: ColumnDef) -> TableCreateStatement {
         .col(big_integer("amount").check(Expr::col("amount").gt(0)))
         .col(string_len("currency", 3))
         .col(uuid_null("payment_id"))
+        .col(uuid_null("order_id"))
+        .col(uuid_null("refund_id"))
         .col(text("note"))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("number"))
@@ -119,9 +134,34 @@ fn requests() -> TableCreateStatement {
         .take()
 }
 
+fn callbacks(account: ColumnDef) -> TableCreateStatement {
+    Table::create()
+        .table("callbacks")
+        .col(string_len("channel", 64))
+        .col(string_len("message_id", 128))
+        .col(blob("digest"))
+        .col(string_len_null("money_id", 128))
+        .col(string_len("outcome", 16))
+        .col(string("reason"))
+        .col(account)
+        .col(uuid("payment_id"))
+        .col(balance("amount"))
+        .col(string_len("currency", 3))
+        .col(big_integer("created_us"))
+        .primary_key(Index::create().col("channel").col("message_id"))
+        .take()
+}
+
 const INDEXES: &[&str] = &[
     // Payment ids come back without their account, and each is paid once.
     "CREATE UNIQUE INDEX payments_by_id ON payments (payment_id)",
+    // The checkout reference that a channel brings back.
+    "CREATE UNIQUE INDEX payments_by_intent ON payments (intent_id) WHERE intent_id IS NOT NULL",
+    // What holds have to be released.
+    "CREATE INDEX payments_pending ON payments (expires_us) WHERE state = 'PENDING'",
+    // Money of a channel is booked once.
+    "CREATE UNIQUE INDEX callbacks_by_money ON callbacks (channel, money_id)
+        WHERE money_id IS NOT NULL",
     // ListVouchers, and the vouchers that may pay.
     "CREATE INDEX vouchers_by_end ON vouchers (account, expires_us, id)",
     // ListEntries of one payment.

@@ -1,0 +1,227 @@
+//! Taking callbacks of channels (W-4).
+
+use chrono::{DateTime, Utc};
+use kernel::{
+    Money,
+    ids::{ChannelName, IntentId},
+};
+use platform::{database::retry, request::RequestDigest, status::Replayed, webhook};
+use rule_engine::reason::{Reason, Refusal};
+
+use super::{
+    Till, WalletError,
+    notice::{Notice, Subject},
+};
+use crate::{
+    domain::{Booked, Confirmed, Intent, News, Outcome, Payment, Purse, ToCash, Verdict, judge},
+    store::{NewCallback, Unit, VouchersWanted},
+};
+
+/// A message of a channel, as it came.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    pub channel: String,
+    /// The headers `webhook-id`, `webhook-timestamp` and `webhook-signature`.
+    pub id: String,
+    pub timestamp: String,
+    pub signature: String,
+    /// Byte by byte as it was signed.
+    pub body: Vec<u8>,
+}
+
+/// A callback that is known to be the channel's.
+#[derive(Debug)]
+struct Signed<'a> {
+    channel: &'a ChannelName,
+    message: &'a str,
+    digest: RequestDigest,
+    notice: Notice,
+}
+
+impl Till {
+    /// Books what a channel says, once for each message and once for each of the channel's payments
+    /// (W-4). A repeat is answered with the first result.
+    pub async fn confirm(&self, callback: &Callback) -> Result<Replayed<Confirmed>, WalletError> {
+        let now = self.env.now();
+        let channel = callback.channel.parse::<ChannelName>().ok();
+        let channel = channel.as_ref().and_then(|name| self.channels.get(name));
+        let Some(channel) = channel else {
+            return Err(WalletError::NoSuchChannel(callback.channel.clone()));
+        };
+        let timestamp = super::notice::headers(callback)?;
+        let Callback { id, signature, body, .. } = callback;
+        webhook::verify(&channel.secrets, id, timestamp, signature, body, now)?;
+        let signed = Signed {
+            channel: &channel.name,
+            message: id,
+            digest: RequestDigest::of_bytes("ConfirmPayment", body),
+            notice: Notice::read(body)?,
+        };
+        let result = retry(|| self.book(&signed, now)).await;
+        if let Err(error @ (WalletError::IntentNotFound(_) | WalletError::Refused(_))) = &result {
+            tracing::error!(channel = %channel.name, message = id, %error,
+                "a channel has money that is booked nowhere");
+        }
+        result
+    }
+
+    async fn book(
+        &self,
+        signed: &Signed<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Replayed<Confirmed>, WalletError> {
+        match &signed.notice.subject {
+            &Subject::Intent(id) => self.book_intent(signed, id, now).await,
+        }
+    }
+
+    async fn book_intent(
+        &self,
+        signed: &Signed<'_>,
+        id: IntentId,
+        now: DateTime<Utc>,
+    ) -> Result<Replayed<Confirmed>, WalletError> {
+        let unit = self.store.begin().await?;
+        let (payment, mut purse) = lock_intent(&unit, signed, id, now).await?;
+        if let Some(confirmed) = answered(&unit, signed).await? {
+            return Ok(Replayed::Again(confirmed));
+        }
+        let intent = payment.intent.as_ref().expect("it was found by it");
+        let news = news(signed, purse.wallet().cash().currency())?;
+        let known = known_money(&unit, signed, news).await?;
+        let first = known.is_none();
+        let (confirmed, ended) = match known {
+            Some(confirmed) => (confirmed, None),
+            None => book(&mut purse, &payment, intent, news, now)?,
+        };
+        if let Some(ended) = &ended {
+            unit.end_payments([ended].into_iter()).await?;
+        }
+        let brings = first && confirmed.amount.minor() > 0;
+        keep(&unit, signed, &payment, &confirmed, brings, now).await?;
+        unit.save([&purse].into_iter()).await?;
+        unit.commit().await?;
+        Ok(if first { Replayed::First(confirmed) } else { Replayed::Again(confirmed) })
+    }
+}
+
+/// The payment of an intent of this channel, with its wallet locked.
+async fn lock_intent(
+    unit: &Unit,
+    signed: &Signed<'_>,
+    id: IntentId,
+    now: DateTime<Utc>,
+) -> Result<(Payment, Purse), WalletError> {
+    let unknown = || WalletError::IntentNotFound(id.to_string());
+    let seen = unit.payment_of(id).await?.ok_or_else(unknown)?;
+    let accounts = [seen.account.clone()].into();
+    let mut purses = unit.lock(&accounts, &VouchersWanted::default(), now).await?;
+    let purse = purses.remove(&seen.account).expect("who has a payment has a wallet");
+    // It may have ended before the wallet was ours.
+    let payment = unit.payment_of(id).await?.ok_or_else(unknown)?;
+    let ours = payment.intent.as_ref().is_some_and(|it| it.channel == *signed.channel);
+    if ours { Ok((payment, purse)) } else { Err(unknown()) }
+}
+
+/// The answer to a message that came before; one with another body refuses (O-3).
+async fn answered(unit: &Unit, signed: &Signed<'_>) -> Result<Option<Confirmed>, WalletError> {
+    let Some(answered) = unit.callback(signed.channel, signed.message).await? else {
+        return Ok(None);
+    };
+    if !signed.digest.matches(&answered.digest) {
+        return Err(WalletError::Reused(format!("message id {}", signed.message)));
+    }
+    Ok(Some(answered.confirmed))
+}
+
+/// What the message says, of money in `currency` (W-6).
+fn news(signed: &Signed<'_>, currency: kernel::Currency) -> Result<News, WalletError> {
+    match signed.notice.news {
+        super::notice::Said::Failed => Ok(News::Failed),
+        super::notice::Said::Unknown => Ok(News::Unknown),
+        super::notice::Said::Succeeded(amount) if amount.currency() == currency => {
+            Ok(News::Succeeded(amount.minor()))
+        }
+        super::notice::Said::Succeeded(amount) => {
+            let message = format!("{amount} was paid where {currency} was asked for.");
+            Err(Refusal::new(Reason::CurrencyMismatch, message).into())
+        }
+    }
+}
+
+/// What came of the same money under another message id.
+async fn known_money(
+    unit: &Unit,
+    signed: &Signed<'_>,
+    news: News,
+) -> Result<Option<Confirmed>, WalletError> {
+    let money = signed.notice.money.as_deref();
+    let Some(money) = money.filter(|_| matches!(news, News::Succeeded(_))) else {
+        return Ok(None);
+    };
+    let known = unit.callback_with_money(signed.channel, money).await?;
+    Ok(known.map(|known| known.confirmed))
+}
+
+/// Books the news of `payment`, and tells how it ended if it did.
+fn book(
+    purse: &mut Purse,
+    payment: &Payment,
+    intent: &Intent,
+    news: News,
+    now: DateTime<Utc>,
+) -> Result<(Confirmed, Option<Payment>), WalletError> {
+    let verdict = judge(payment, intent, news, now);
+    let paid = match news {
+        News::Succeeded(amount) => amount,
+        News::Failed | News::Unknown => 0,
+    };
+    let amount = Money::new(paid, purse.wallet().currency);
+    let to_cash = |purse: &mut Purse, why| {
+        purse.receive(&intent.channel, amount, payment.about(), why).map(|()| Booked::ToCash(why))
+    };
+    let (booked, end) = match (verdict, &payment.outcome) {
+        (Verdict::Capture, Outcome::Pending(coverage)) => {
+            purse.capture(payment, coverage, &intent.channel);
+            (Booked::Paid, Some((Outcome::Succeeded(coverage.clone()), Some(now))))
+        }
+        (Verdict::Release | Verdict::TooLate, Outcome::Pending(coverage)) => {
+            purse.release(payment, coverage);
+            let booked = if verdict == Verdict::Release {
+                Booked::Voided
+            } else {
+                to_cash(purse, ToCash::PaidTooLate)?
+            };
+            (booked, Some((Outcome::Voided, None)))
+        }
+        (Verdict::ToCash(why), _) => (to_cash(purse, why)?, None),
+        _ => (Booked::Nothing, None),
+    };
+    let confirmed = Confirmed { booked, amount, payment: payment.id };
+    let end =
+        end.map(|(outcome, confirm_time)| Payment { outcome, confirm_time, ..payment.clone() });
+    Ok((confirmed, end))
+}
+
+/// Keeps the answer; fails if another call with the same message or money was first.
+async fn keep(
+    unit: &Unit,
+    signed: &Signed<'_>,
+    payment: &Payment,
+    confirmed: &Confirmed,
+    brings: bool,
+    now: DateTime<Utc>,
+) -> Result<(), WalletError> {
+    let new = NewCallback {
+        channel: signed.channel,
+        message: signed.message,
+        digest: signed.digest,
+        money: signed.notice.money.as_deref().filter(|_| brings),
+        account: &payment.account,
+        confirmed,
+    };
+    if unit.add_callback(&new, now).await? { Ok(()) } else { Err(WalletError::LostRace) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! `SweepService`, for the scheduler.
+
+use proto::wallet::internal::v1::{self as pb, sweep_service_server::SweepService};
+use tonic::{Request, Response, Status};
+use tracing::instrument;
+
+use super::WalletGrpc;
+
+/// How many are taken where the caller does not say.
+const USUAL: u64 = 100;
+
+/// How many are taken at the most.
+const MOST: u64 = 1_000;
+
+#[tonic::async_trait]
+impl SweepService for WalletGrpc {
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn expire_holds(
+        &self,
+        request: Request<pb::ExpireHoldsRequest>,
+    ) -> Result<Response<pb::ExpireHoldsResponse>, Status> {
+        let swept = self.wallets.expire_holds(limit(request.get_ref().limit)?).await?;
+        let voided = i32::try_from(swept.done).unwrap_or(i32::MAX);
+        Ok(Response::new(pb::ExpireHoldsResponse { voided, more: swept.more }))
+    }
+}
+
+fn limit(asked: i32) -> Result<u64, Status> {
+    let mut bad = platform::status::BadRequest::default();
+    match bad.field("limit", u64::try_from(asked).map_err(|_| "must not be negative")) {
+        None => Err(bad.into_status()),
+        Some(0) => Ok(USUAL),
+        Some(limit) => Ok(limit.min(MOST)),
+    }
+}
