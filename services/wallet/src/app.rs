@@ -6,11 +6,12 @@ mod fund;
 mod intent;
 mod look;
 mod notice;
+mod refund;
 
 use std::{collections::HashMap, sync::Arc};
 
 use kernel::{
-    Env,
+    Env, Money,
     ids::{AccountId, PaymentId, RequestId},
 };
 use platform::{
@@ -31,7 +32,10 @@ pub use self::{
     look::{Preview, Previewed},
 };
 use crate::{
-    domain::{ChannelNotNeeded, Channels, Charge, Confirmed, Payment, WALLET_NOT_FOUND},
+    domain::{
+        ChannelNotNeeded, Channels, Charge, Confirmed, Payment, Refund, RefundAsk, RefundRefused,
+        ToCash, WALLET_NOT_FOUND,
+    },
     store::{Store, StoreError},
 };
 
@@ -85,6 +89,11 @@ impl Wallets {
         self.till.confirm(callback).await
     }
 
+    /// Gives items of a payment back; see [`Till::refund`].
+    pub async fn refund(&self, ask: &RefundAsk) -> Result<Replayed<Refund>, WalletError> {
+        self.till.refund(ask).await
+    }
+
     /// Voids payments whose intents have expired; see [`Till::expire_holds`].
     pub async fn expire_holds(&self, limit: u64) -> Result<Swept, WalletError> {
         self.till.expire_holds(limit).await
@@ -119,9 +128,18 @@ pub enum WalletError {
     /// Vouchers and cash pay the whole.
     #[error(transparent)]
     ChannelNotNeeded(#[from] ChannelNotNeeded),
-    /// The channel has no intent with this id (W-4).
-    #[error("the channel has no intent {0}")]
+    /// The channel has no intent, and no refund, with this id (W-4).
+    #[error("the channel was not asked for {0}")]
     IntentNotFound(String),
+    /// The account has no payment with this id.
+    #[error("the account has no payment {0}")]
+    PaymentNotFound(PaymentId),
+    /// There is nothing that this refund could give back.
+    #[error(transparent)]
+    NotRefundable(RefundRefused),
+    /// A channel gave back what it was not asked to (W-4).
+    #[error("{amount} was given back where {asked} was asked for")]
+    OtherRefund { amount: Money, asked: Money },
     /// Not signed by the channel, or not in time (W-4).
     #[error(transparent)]
     SignatureInvalid(#[from] SignatureInvalid),
@@ -164,10 +182,15 @@ impl MaybeTransient for WalletError {
 impl ApiError for WalletError {
     fn code(&self) -> Code {
         match self {
-            Self::NotFound(_) | Self::NoSuchChannel(_) | Self::IntentNotFound(_) => Code::NotFound,
-            Self::Refused(_) | Self::ClockSkew | Self::ChannelNotNeeded(_) => {
-                Code::FailedPrecondition
-            }
+            Self::NotFound(_)
+            | Self::NoSuchChannel(_)
+            | Self::IntentNotFound(_)
+            | Self::PaymentNotFound(_) => Code::NotFound,
+            Self::Refused(_)
+            | Self::ClockSkew
+            | Self::ChannelNotNeeded(_)
+            | Self::NotRefundable(_)
+            | Self::OtherRefund { .. } => Code::FailedPrecondition,
             Self::Reused(_) | Self::BadCallback { .. } => Code::InvalidArgument,
             Self::SignatureInvalid(_) => Code::Unauthenticated,
             Self::LostRace => Code::Aborted,
@@ -186,6 +209,9 @@ impl ApiError for WalletError {
             Self::NoSuchChannel(_) => "CHANNEL_NOT_FOUND",
             Self::ChannelNotNeeded(_) => "CHANNEL_NOT_NEEDED",
             Self::IntentNotFound(_) => "INTENT_NOT_FOUND",
+            Self::PaymentNotFound(_) => "PAYMENT_NOT_FOUND",
+            Self::NotRefundable(_) => "PAYMENT_NOT_REFUNDABLE",
+            Self::OtherRefund { .. } => ToCash::AmountMismatch.code(),
             Self::SignatureInvalid(_) => "SIGNATURE_INVALID",
             Self::BadCallback { .. } => INVALID_REQUEST,
             Self::LostRace => BUSY,
@@ -201,10 +227,13 @@ impl ApiError for WalletError {
             Self::Reused(_) => Some(Reason::RequestIdReused.rule()),
             Self::ClockSkew => Some(Reason::ClockSkew.rule()),
             Self::Together(error) => error.rule(),
-            Self::IntentNotFound(_) | Self::SignatureInvalid(_) | Self::ChannelNotNeeded(_) => {
-                Some("W-4")
-            }
+            Self::IntentNotFound(_)
+            | Self::SignatureInvalid(_)
+            | Self::ChannelNotNeeded(_)
+            | Self::OtherRefund { .. } => Some("W-4"),
+            Self::NotRefundable(_) => Some("O-6"),
             Self::NotFound(_)
+            | Self::PaymentNotFound(_)
             | Self::NoSuchChannel(_)
             | Self::BadCallback { .. }
             | Self::LostRace

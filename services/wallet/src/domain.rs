@@ -9,6 +9,7 @@ mod ledger;
 mod news;
 mod payment;
 mod purse;
+mod refund;
 mod voucher;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,6 +21,7 @@ pub use self::{
     news::{Booked, Confirmed, News, ToCash, Verdict, judge},
     payment::{Bill, Charge, Intent, Outcome, Payment, PaymentRefusal, WALLET_NOT_FOUND},
     purse::{ChannelNotNeeded, Purse},
+    refund::{Refund, RefundAsk, RefundRefused, RefundedItem, RefundedVoucher, plan},
     voucher::{Grant, Voucher, VoucherState},
 };
 

@@ -9,8 +9,9 @@ use proto::{
         internal::v1::ExpireHoldsRequest,
         v1::{
             Charge, ConfirmPaymentRequest, CreatePaymentIntentRequest, GetPaymentsRequest,
-            GetWalletRequest, PayableItem, Payment, PaymentIntent, VoidPaymentRequest,
-            confirm_payment_response::Outcome, payment::State,
+            GetWalletRequest, PayableItem, Payment, PaymentIntent, Refund, RefundDestination,
+            RefundRequest, VoidPaymentRequest, confirm_payment_response::Outcome, payment::State,
+            refund,
         },
     },
 };
@@ -198,5 +199,54 @@ crate::journeys! {
         let over = refused(|it| it.expire_by = it.as_of).await;
         assert_eq!(over, (Code::InvalidArgument, "INVALID_REQUEST".to_owned()));
         assert_eq!(cash_and_held(suite, "ksc").await, (100_00, 0));
+    }
+
+    /// O-6, V-4, V-5: what was paid goes back to where it came from; what the channel refuses to take back
+    /// is the customer's.
+    async fn a_refund_goes_back_through_the_channel_or_to_the_cash_balance(suite) {
+        suite.kingsoft("ksc", 30_00).await;
+        let (payment, intent) = intent(suite, "ksc", 100_00).await;
+        let callback = paid(suite, &intent, "m-1", 70_00);
+        suite.payments().confirm_payment(callback).await.unwrap();
+        let request = RefundRequest {
+            refund_id: new_id(),
+            account_id: "ksc".to_owned(),
+            payment_id: payment.payment_id,
+            instance_ids: vec!["i-1".to_owned()],
+            destination: RefundDestination::Channel.into(),
+        };
+        let given = suite.payments().refund(request.clone()).await.unwrap().into_inner();
+        let given: Refund = given.refund.unwrap();
+        assert_eq!((given.state(), given.amount), (refund::State::Pending, Some(cny(100_00))));
+        assert_eq!(given.parts[0].channel, Some(cny(70_00)));
+        assert_eq!(cash_and_held(suite, "ksc").await, (30_00, 0));
+        suite.audit().await;
+
+        let refused = serde_json::json!({
+            "type": "refund.failed",
+            "data": { "refund_id": request.refund_id },
+        });
+        let answer = suite.payments().confirm_payment(signed(suite, "m-2", &refused)).await;
+        assert_eq!(answer.unwrap().into_inner().reason, "REFUND_REFUSED");
+        assert_eq!(cash_and_held(suite, "ksc").await, (100_00, 0));
+        let again = suite.payments().refund(request.clone()).await.unwrap().into_inner();
+        let again = again.refund.unwrap();
+        assert_eq!(again.state(), refund::State::Succeeded);
+        assert_eq!(again.parts[0].channel_to_cash, Some(cny(70_00)));
+
+        let refused = async |change: fn(&mut RefundRequest)| {
+            let mut other = RefundRequest { refund_id: new_id(), ..request.clone() };
+            change(&mut other);
+            refusal(suite.payments().refund(other).await)
+        };
+        let again = refused(|_| ()).await;
+        assert_eq!(again, (Code::FailedPrecondition, "ALREADY_REFUNDED".to_owned()));
+        let elsewhere = refused(|it| it.instance_ids = vec!["i-2".to_owned()]).await;
+        assert_eq!(elsewhere, (Code::FailedPrecondition, "PAYMENT_NOT_REFUNDABLE".to_owned()));
+        let nowhere = refused(|it| it.payment_id = new_id()).await;
+        assert_eq!(nowhere, (Code::NotFound, "PAYMENT_NOT_FOUND".to_owned()));
+        let nothing = refused(|it| it.instance_ids.clear()).await;
+        assert_eq!(nothing, (Code::InvalidArgument, "INVALID_REQUEST".to_owned()));
+        suite.audit().await;
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{ChannelName, IntentId},
+    ids::{AccountId, ChannelName, IntentId},
 };
 use platform::{database::retry, request::RequestDigest, status::Replayed, webhook};
 use rule_engine::reason::{Reason, Refusal};
@@ -31,11 +31,11 @@ pub struct Callback {
 
 /// A callback that is known to be the channel's.
 #[derive(Debug)]
-struct Signed<'a> {
-    channel: &'a ChannelName,
-    message: &'a str,
-    digest: RequestDigest,
-    notice: Notice,
+pub(super) struct Signed<'a> {
+    pub channel: &'a ChannelName,
+    pub message: &'a str,
+    pub digest: RequestDigest,
+    pub notice: Notice,
 }
 
 impl Till {
@@ -58,7 +58,12 @@ impl Till {
             notice: Notice::read(body)?,
         };
         let result = retry(|| self.book(&signed, now)).await;
-        if let Err(error @ (WalletError::IntentNotFound(_) | WalletError::Refused(_))) = &result {
+        if let Err(
+            error @ (WalletError::IntentNotFound(_)
+            | WalletError::Refused(_)
+            | WalletError::OtherRefund { .. }),
+        ) = &result
+        {
             tracing::error!(channel = %channel.name, message = id, %error,
                 "a channel has money that is booked nowhere");
         }
@@ -70,8 +75,9 @@ impl Till {
         signed: &Signed<'_>,
         now: DateTime<Utc>,
     ) -> Result<Replayed<Confirmed>, WalletError> {
-        match &signed.notice.subject {
-            &Subject::Intent(id) => self.book_intent(signed, id, now).await,
+        match signed.notice.subject {
+            Subject::Intent(id) => self.book_intent(signed, id, now).await,
+            Subject::Refund(id) => self.book_refund(signed, id, now).await,
         }
     }
 
@@ -98,7 +104,7 @@ impl Till {
             unit.end_payments([ended].into_iter()).await?;
         }
         let brings = first && confirmed.amount.minor() > 0;
-        keep(&unit, signed, &payment, &confirmed, brings, now).await?;
+        keep(&unit, signed, &payment.account, &confirmed, brings, now).await?;
         unit.save([&purse].into_iter()).await?;
         unit.commit().await?;
         Ok(if first { Replayed::First(confirmed) } else { Replayed::Again(confirmed) })
@@ -124,7 +130,10 @@ async fn lock_intent(
 }
 
 /// The answer to a message that came before; one with another body refuses (O-3).
-async fn answered(unit: &Unit, signed: &Signed<'_>) -> Result<Option<Confirmed>, WalletError> {
+pub(super) async fn answered(
+    unit: &Unit,
+    signed: &Signed<'_>,
+) -> Result<Option<Confirmed>, WalletError> {
     let Some(answered) = unit.callback(signed.channel, signed.message).await? else {
         return Ok(None);
     };
@@ -204,10 +213,10 @@ fn book(
 }
 
 /// Keeps the answer; fails if another call with the same message or money was first.
-async fn keep(
+pub(super) async fn keep(
     unit: &Unit,
     signed: &Signed<'_>,
-    payment: &Payment,
+    account: &AccountId,
     confirmed: &Confirmed,
     brings: bool,
     now: DateTime<Utc>,
@@ -217,7 +226,7 @@ async fn keep(
         message: signed.message,
         digest: signed.digest,
         money: signed.notice.money.as_deref().filter(|_| brings),
-        account: &payment.account,
+        account,
         confirmed,
     };
     if unit.add_callback(&new, now).await? { Ok(()) } else { Err(WalletError::LostRace) }

@@ -1,6 +1,9 @@
 //! Reading what channels send (W-4). Fields that are not known are not looked at.
 
-use kernel::{Currency, Money, ids::IntentId};
+use kernel::{
+    Currency, Money,
+    ids::{IntentId, RefundId},
+};
 use serde::Deserialize;
 
 use super::{WalletError, confirm::Callback};
@@ -16,7 +19,7 @@ const LONGEST_ID: usize = 128;
 pub struct Notice {
     pub subject: Subject,
     pub news: Said,
-    /// The channel's id of the money; there where it succeeded.
+    /// The channel's id of the money; there where a payment succeeded.
     pub money: Option<String>,
 }
 
@@ -24,6 +27,7 @@ pub struct Notice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Intent(IntentId),
+    Refund(RefundId),
 }
 
 /// What a message says.
@@ -44,6 +48,8 @@ struct Body {
 struct Data {
     #[serde(default)]
     intent_id: String,
+    #[serde(default)]
+    refund_id: String,
     #[serde(default)]
     channel_payment_id: String,
     amount: Option<Amount>,
@@ -84,19 +90,23 @@ impl Notice {
     pub fn read(body: &[u8]) -> Result<Self, WalletError> {
         let Body { r#type, data } =
             serde_json::from_slice(body).map_err(|error| bad("body", error.to_string()))?;
-        let Some(("payment", what)) = r#type.split_once('.') else {
-            return Err(bad("body.type", "is none that we know"));
+        let unknown = || bad("body.type", "is none that we know");
+        let (about, what) = r#type.split_once('.').ok_or_else(unknown)?;
+        let (field, subject) = match about {
+            "payment" => ("body.data.intent_id", data.intent_id.parse().map(Subject::Intent)),
+            "refund" => ("body.data.refund_id", data.refund_id.parse().map(Subject::Refund)),
+            _ => return Err(unknown()),
         };
-        let subject = data.intent_id.parse().map(Subject::Intent);
-        let subject = subject.map_err(|_| bad("body.data.intent_id", "must be a UUID"))?;
+        let subject = subject.map_err(|_| bad(field, "must be a UUID"))?;
         let (news, money) = match what {
+            "succeeded" if about == "refund" => (Said::Succeeded(amount(data.amount)?), None),
             "succeeded" => {
                 let money = id("body.data.channel_payment_id", &data.channel_payment_id)?;
                 (Said::Succeeded(amount(data.amount)?), Some(money))
             }
             "failed" => (Said::Failed, None),
             "pending" => (Said::Unknown, None),
-            _ => return Err(bad("body.type", "is none that we know")),
+            _ => return Err(unknown()),
         };
         Ok(Self { subject, news, money })
     }

@@ -63,6 +63,10 @@ pub enum LedgerAccount {
     Revenue(OrderId),
     /// What a single-use voucher lost.
     Forfeited(VoucherId),
+    /// What was given back to a voucher that could pay no more (V-5).
+    Void(VoucherId),
+    /// What waits to go back through a channel (O-6).
+    Refund(RefundId),
 }
 
 impl fmt::Display for LedgerAccount {
@@ -77,6 +81,8 @@ impl fmt::Display for LedgerAccount {
             Self::IssuedVouchers => f.write_str("issued:voucher"),
             Self::Revenue(id) => write!(f, "revenue:{id}"),
             Self::Forfeited(id) => write!(f, "forfeited:{id}"),
+            Self::Void(id) => write!(f, "void:{id}"),
+            Self::Refund(id) => write!(f, "refund:{id}"),
         }
     }
 }
@@ -101,6 +107,8 @@ impl FromStr for LedgerAccount {
             Some(("issued", "voucher")) => Some(Self::IssuedVouchers),
             Some(("revenue", id)) => id.parse().map(Self::Revenue).ok(),
             Some(("forfeited", id)) => id.parse().map(Self::Forfeited).ok(),
+            Some(("void", id)) => id.parse().map(Self::Void).ok(),
+            Some(("refund", id)) => id.parse().map(Self::Refund).ok(),
             _ => None,
         };
         known.ok_or_else(|| InvalidLedgerAccount(text.to_owned()))

@@ -37,11 +37,14 @@ pub enum ToCash {
     PaidTwice,
     PaidTooLate,
     AmountMismatch,
+    /// The channel did not give back what it was asked to.
+    RefundRefused,
 }
 
 impl ToCash {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::PaidTwice, Self::PaidTooLate, Self::AmountMismatch];
+    pub const ALL: [Self; 4] =
+        [Self::PaidTwice, Self::PaidTooLate, Self::AmountMismatch, Self::RefundRefused];
 
     /// The reason code.
     pub const fn code(self) -> &'static str {
@@ -49,6 +52,7 @@ impl ToCash {
             Self::PaidTwice => "PAID_TWICE",
             Self::PaidTooLate => "PAID_TOO_LATE",
             Self::AmountMismatch => "PAYMENT_AMOUNT_MISMATCH",
+            Self::RefundRefused => "REFUND_REFUSED",
         }
     }
 }
@@ -68,6 +72,7 @@ pub enum Booked {
     Paid,
     ToCash(ToCash),
     Voided,
+    Refunded,
     Nothing,
 }
 

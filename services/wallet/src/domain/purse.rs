@@ -1,6 +1,7 @@
 //! One account's money while a transaction holds its wallet.
 
 mod hold;
+mod refund;
 
 use std::collections::BTreeMap;
 

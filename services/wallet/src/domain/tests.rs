@@ -140,6 +140,8 @@ fn the_names_of_ledger_accounts_read_back() {
         LedgerAccount::IssuedVouchers,
         LedgerAccount::Revenue(order),
         LedgerAccount::Forfeited(voucher),
+        LedgerAccount::Void(voucher),
+        LedgerAccount::Refund(kernel::ids::RefundId(id(4))),
         LedgerAccount::HeldCash(payment),
         LedgerAccount::HeldVoucher(payment, voucher),
         LedgerAccount::Channel("alipay".parse().unwrap()),

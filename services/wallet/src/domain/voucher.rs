@@ -36,12 +36,18 @@ pub enum VoucherState {
 }
 
 impl Voucher {
+    /// Whether it can pay no more at `now`, however much it had left: what goes back to it is void
+    /// (V-5).
+    pub fn is_over(&self, now: DateTime<Utc>) -> bool {
+        now >= self.terms.expires
+    }
+
     /// Whether it can pay at `now`: from the first instant of its validity up to, but not at, its
     /// end (V-1, V-5).
     pub fn state(&self, now: DateTime<Utc>) -> VoucherState {
         if self.remaining == 0 {
             VoucherState::UsedUp
-        } else if now >= self.terms.expires {
+        } else if self.is_over(now) {
             VoucherState::Expired
         } else if now < self.terms.valid_from {
             VoucherState::NotYetValid

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel::ids::{AccountId, PaymentId};
+use kernel::ids::{AccountId, PaymentId, RefundId};
 use platform::{
     request::RequestDigest,
     status::{BadRequest, Replayed},
@@ -14,7 +14,7 @@ use tracing::instrument;
 use super::{WalletGrpc, parse, show};
 use crate::{
     app::{Callback, Checkout},
-    domain::{Charge, Payment},
+    domain::{Charge, Payment, RefundAsk},
 };
 
 #[tonic::async_trait]
@@ -74,6 +74,17 @@ impl PaymentService for WalletGrpc {
         };
         let confirmed = self.wallets.confirm(&callback).await?;
         Ok(confirmed.map(|it| show::confirmed(&it)).into_response())
+    }
+
+    #[instrument(skip_all, fields(refund.id = request.get_ref().refund_id), err(level = "debug"))]
+    async fn refund(
+        &self,
+        request: Request<pb::RefundRequest>,
+    ) -> Result<Response<pb::RefundResponse>, Status> {
+        let ask = refund(&request.into_inner())?;
+        let refund = self.wallets.refund(&ask).await?;
+        let response = refund.map(|it| pb::RefundResponse { refund: Some(it.into()) });
+        Ok(response.into_response())
     }
 
     #[instrument(skip_all, fields(payment.id = request.get_ref().payment_id), err(level = "debug"))]
@@ -154,6 +165,42 @@ fn checkout(mut request: pb::CreatePaymentIntentRequest) -> Result<Checkout, Sta
         (Some(charge), Some(channel), Some(expire_by)) if bad.is_empty() => {
             let charge = Charge { digest, ..charge };
             Ok(Checkout { charge, channel, use_cash: request.use_cash, expire_by })
+        }
+        _ => Err(bad.into_status()),
+    }
+}
+
+/// Reads what is to be given back.
+fn refund(request: &pb::RefundRequest) -> Result<RefundAsk, Status> {
+    use pb::RefundDestination::{self, CashBalance, Channel, Unspecified};
+    let mut bad = BadRequest::default();
+    let digest = RequestDigest::of("Refund", request);
+    let refund = parse::id(&mut bad, "refund_id", &request.refund_id, RefundId);
+    let account = parse::text(&mut bad, "account_id", &request.account_id);
+    let payment = parse::id(&mut bad, "payment_id", &request.payment_id, PaymentId);
+    let names = &request.instance_ids;
+    parse::count(&mut bad, "instance_ids", names.len());
+    let mut instances = BTreeSet::new();
+    for (index, name) in names.iter().take(parse::MOST).enumerate() {
+        let field = format!("instance_ids[{index}]");
+        if let Some(instance) = parse::text(&mut bad, field.clone(), name)
+            && !instances.insert(instance)
+        {
+            bad.note(field, "is named twice");
+        }
+    }
+    let destination = RefundDestination::try_from(request.destination);
+    let through_channel = bad.field(
+        "destination",
+        match destination {
+            Ok(Unspecified | CashBalance) => Ok(false),
+            Ok(Channel) => Ok(true),
+            Err(_) => Err("is none that is known"),
+        },
+    );
+    match (refund, account, payment, through_channel) {
+        (Some(refund), Some(account), Some(payment), Some(through_channel)) if bad.is_empty() => {
+            Ok(RefundAsk { refund, account, payment, instances, through_channel, digest })
         }
         _ => Err(bad.into_status()),
     }

@@ -12,10 +12,10 @@ use rule_engine::{
 
 use crate::{
     domain::{
-        Bill, Booked, Confirmed, Entry, Funds, Intent, Outcome, Payment, PaymentRefusal, Voucher,
-        VoucherState, Wallet,
+        Bill, Booked, Confirmed, Entry, Funds, Intent, Outcome, Payment, PaymentRefusal, Refund,
+        Voucher, VoucherState, Wallet,
     },
-    wire::item_parts,
+    wire::{item_parts, refunded_parts},
 };
 
 fn money(minor: i64, currency: Currency) -> wire::Money {
@@ -155,6 +155,24 @@ fn intent(intent: Intent, currency: Currency) -> pb::PaymentIntent {
     }
 }
 
+impl From<Refund> for pb::Refund {
+    fn from(refund: Refund) -> Self {
+        use pb::refund::State;
+        let state = if refund.pending { State::Pending } else { State::Succeeded };
+        let parts = refund.items.iter().map(|item| refunded_parts(item, refund.currency));
+        Self {
+            refund_id: refund.id.to_string(),
+            account_id: refund.account.to_string(),
+            payment_id: refund.payment.to_string(),
+            state: state.into(),
+            amount: Some(money(refund.amount(), refund.currency)),
+            parts: parts.collect(),
+            create_time: Some(timestamp(refund.create_time)),
+            confirm_time: refund.confirm_time.map(timestamp),
+        }
+    }
+}
+
 /// What was done about a callback.
 pub fn confirmed(confirmed: &Confirmed) -> pb::ConfirmPaymentResponse {
     use pb::confirm_payment_response::Outcome;
@@ -162,6 +180,7 @@ pub fn confirmed(confirmed: &Confirmed) -> pb::ConfirmPaymentResponse {
         Booked::Paid => (Outcome::Paid, ""),
         Booked::ToCash(why) => (Outcome::ToCashBalance, why.code()),
         Booked::Voided => (Outcome::Voided, ""),
+        Booked::Refunded => (Outcome::Refunded, ""),
         Booked::Nothing => (Outcome::Nothing, ""),
     };
     pb::ConfirmPaymentResponse {

@@ -1,6 +1,7 @@
 //! What must always hold of the rows, asked of the rows. Only reads.
 
 mod parts;
+mod refunds;
 
 use platform::audit::{self, Check, Finding};
 
@@ -155,6 +156,23 @@ const CHECKS: &[Check] = &[
          ) e ON e.payment_id = p.payment_id
          WHERE COALESCE(c.total, 0) <> COALESCE(e.total, 0)",
     ),
+    (
+        "money goes back only by refunds that there are (O-6)",
+        "SELECT e.account || ' entry ' || e.number AS subject,
+             e.debit || ' to ' || e.credit AS found
+         FROM entries e LEFT JOIN refunds r
+             ON r.refund_id = e.refund_id AND r.account = e.account
+                 AND r.payment_id = e.payment_id
+         WHERE r.refund_id IS NULL AND (e.refund_id IS NOT NULL
+             OR e.debit LIKE 'revenue:%' OR e.debit LIKE 'refund:%' OR e.credit LIKE 'refund:%')",
+    ),
+    (
+        "an item is given back by one refund (O-6)",
+        "SELECT 'refund ' || {id:i.refund_id} AS subject, i.instance AS found
+         FROM refunded_items i LEFT JOIN refunds r
+             ON r.refund_id = i.refund_id AND r.payment_id = i.payment_id
+         WHERE r.refund_id IS NULL",
+    ),
 ];
 
 impl Store {
@@ -163,6 +181,7 @@ impl Store {
         let transaction = self.database.begin_snapshot().await?;
         let mut findings = audit::findings(&transaction, CHECKS).await?;
         findings.extend(parts::check(&transaction, self.database.backend()).await?);
+        findings.extend(refunds::check(&transaction, self.database.backend()).await?);
         transaction.commit().await?;
         Ok(findings)
     }

@@ -245,5 +245,19 @@ pub const ENTRIES_OF_PAYMENTS: Bulk = Bulk {
                GROUP BY e.payment_id, e.debit, e.credit",
 };
 
+/// The entries of refunds, by account, payment id and refund id.
+pub const ENTRIES_OF_REFUNDS: Bulk = Bulk {
+    sqlite: "SELECT e.refund_id, e.debit, e.credit, CAST(SUM(e.amount) AS INTEGER) AS total
+             FROM json_each(?1) AS t JOIN entries e
+                 ON e.account = t.value ->> 0 AND e.payment_id = unhex(t.value ->> 1)
+                 AND e.refund_id = unhex(t.value ->> 2)
+             GROUP BY e.refund_id, e.debit, e.credit",
+    postgres: "SELECT e.refund_id, e.debit, e.credit, CAST(SUM(e.amount) AS bigint) AS total
+               FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS t (account, payment, id)
+               JOIN entries e ON e.account = t.account AND e.payment_id = t.payment
+                   AND e.refund_id = t.id
+               GROUP BY e.refund_id, e.debit, e.credit",
+};
+
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 pub mod callback;
 pub mod entry;
 pub mod payment;
+pub mod refund;
+pub mod refunded_item;
 pub mod request;
 pub mod voucher;
 pub mod wallet;

@@ -11,10 +11,13 @@ use rule_engine::voucher as engine;
 
 use super::{
     StoreError,
-    entity::{entry, payment, voucher, wallet},
+    entity::{entry, payment, refund, voucher, wallet},
 };
 use crate::{
-    domain::{About, Bill, Entry, Intent, Outcome, Payment, PaymentRefusal, Voucher, Wallet},
+    domain::{
+        About, Bill, Entry, Intent, Outcome, Payment, PaymentRefusal, Refund, RefundedItem,
+        Voucher, Wallet,
+    },
     wire,
 };
 
@@ -190,4 +193,40 @@ pub fn read_coverage(parts: &[u8], vouchers: &str) -> Result<engine::Coverage, S
         channel: items.iter().map(|item| item.channel).sum(),
         items,
     })
+}
+
+impl TryFrom<refund::Model> for Refund {
+    type Error = StoreError;
+
+    fn try_from(row: refund::Model) -> Result<Self, StoreError> {
+        let asked = match (row.channel, row.channel_amount) {
+            (Some(channel), Some(amount)) => Some((channel.try_into().map_err(corrupt)?, amount)),
+            _ => None,
+        };
+        Ok(Self {
+            id: RefundId(row.refund_id),
+            account: account(row.account)?,
+            payment: PaymentId(row.payment_id),
+            order: OrderId(row.order_id),
+            currency: currency(&row.currency)?,
+            pending: row.state == PENDING,
+            asked,
+            items: read_refunded(&row.parts)?,
+            create_time: instant(row.created_us)?,
+            confirm_time: row.confirmed_us.map(instant).transpose()?,
+        })
+    }
+}
+
+/// What is given back, item by item, as bytes.
+pub fn write_refunded(items: &[RefundedItem], currency: Currency) -> Vec<u8> {
+    let parts = items.iter().map(|item| wire::refunded_parts(item, currency)).collect();
+    pb::Refund { parts, ..pb::Refund::default() }.encode_to_vec()
+}
+
+/// What [`write_refunded`] wrote.
+pub fn read_refunded(bytes: &[u8]) -> Result<Vec<RefundedItem>, StoreError> {
+    let refund = pb::Refund::decode(bytes).map_err(corrupt)?;
+    let parts = refund.parts.into_iter();
+    parts.map(|parts| wire::read_refunded_parts(parts).map_err(corrupt)).collect()
 }

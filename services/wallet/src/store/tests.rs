@@ -132,6 +132,58 @@ async fn the_audit_finds_what_is_off_with_holds_and_channels() {
     }
 }
 
+const GIVEN_BACK: &str = "a refund gives back what the payment's parts say, each once";
+const BOOKED: &str = "the entries of a refund are what it gives back";
+const KNOWN: &str = "money goes back only by refunds that there are";
+const ONCE: &str = "an item is given back by one refund";
+
+/// As above, where a payment of 10 from a voucher and 20 from cash is given back.
+const DAMAGE_TO_REFUNDS: &[(&str, &[&str])] = &[
+    ("UPDATE refunds SET amount = amount + 1", &[GIVEN_BACK]),
+    ("DELETE FROM refunded_items", &[GIVEN_BACK]),
+    ("UPDATE refunded_items SET instance = 'other'", &[GIVEN_BACK]),
+    ("DELETE FROM refunds", &[KNOWN, ONCE]),
+    ("UPDATE payments SET state = 'VOIDED'", &[TAKEN, MOVED, GIVEN_BACK]),
+    (
+        "INSERT INTO entries SELECT account, number + 1, debit, credit, 1, currency, payment_id,
+             order_id, refund_id, note, created_us FROM entries WHERE number = 6",
+        &[NUMBERED, CASH, BOOKED],
+    ),
+    (
+        "INSERT INTO entries SELECT account, number + 1, debit, credit, 1, currency, payment_id,
+             order_id, NULL, note, created_us FROM entries WHERE number = 6",
+        &[NUMBERED, CASH, KNOWN],
+    ),
+];
+
+// O-6, V-5
+#[tokio::test]
+async fn the_audit_finds_what_is_off_with_refunds() {
+    for (sql, invariants) in DAMAGE_TO_REFUNDS {
+        on_each_database(async |world| {
+            used(world).await;
+            let ask = crate::domain::RefundAsk {
+                refund: kernel::ids::RefundId(id(50)),
+                account: acme(),
+                payment: kernel::ids::PaymentId(id(1)),
+                instances: ["i-1".parse().unwrap()].into(),
+                through_channel: false,
+                digest: digest(0),
+            };
+            world.wallets.refund(&ask).await.unwrap();
+            world.assert_sound().await;
+            tamper(world, sql).await.unwrap();
+            let findings = world.store.audit().await.unwrap();
+            let found: BTreeSet<_> = findings
+                .iter()
+                .map(|finding| finding.invariant.split(" (").next().unwrap())
+                .collect();
+            assert_eq!(found, invariants.iter().copied().collect(), "{sql}: {findings:?}");
+        })
+        .await;
+    }
+}
+
 // W-3: a payment without an intent cannot be pending, and only one that succeeded was confirmed.
 #[tokio::test]
 async fn states_that_cannot_be_are_refused_whoever_writes_them() {

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod payments;
+mod refunds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -15,6 +15,23 @@ fn the_fields_that_are_known_are_read_and_others_are_not_looked_at() {
     }
 }
 
+// O-6
+#[test]
+fn a_refund_that_succeeded_says_how_much_and_needs_no_id_of_its_own() {
+    let body = format!(
+        r#"{{"type": "refund.succeeded", "data": {{"refund_id": "{}",
+            "amount": {{"minor_units": 7, "currency_code": "CNY"}}}}}}"#,
+        id(5)
+    );
+    let notice = Notice::read(body.as_bytes()).unwrap();
+    assert_eq!(notice.subject, Subject::Refund(RefundId(id(5))));
+    assert_eq!((notice.news, notice.money), (Said::Succeeded(crate::tests::cny(7)), None));
+    let without = body.replace("refund_id", "intent_id");
+    assert_eq!(bad_field(Notice::read(without.as_bytes())), "body.data.refund_id");
+    let without = body.replace("amount", "sum");
+    assert_eq!(bad_field(Notice::read(without.as_bytes())), "body.data.amount");
+}
+
 #[track_caller]
 fn bad_field(result: Result<impl std::fmt::Debug, WalletError>) -> &'static str {
     match result {

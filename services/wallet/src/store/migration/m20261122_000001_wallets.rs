@@ -1,4 +1,4 @@
-//! Wallets, vouchers, payments, the ledger, and the requests and callbacks that were answered.
+//! Wallets, vouchers, payments, refunds, the ledger, and the requests and callbacks that were answered.
 
 use platform::database::sorted_by_bytes;
 use sea_orm::DbBackend;
@@ -12,10 +12,11 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let account = sorted_by_bytes(connection.get_database_backend(), string_len("account", 64));
-        for table in [wallets, vouchers, payments, entries, callbacks] {
+        for table in [wallets, vouchers, payments, entries, callbacks, refunds] {
             manager.create_table(table(account.clone())).await?;
         }
         manager.create_table(requests()).await?;
+        manager.create_table(refunded_items()).await?;
         for statement in INDEXES {
             connection.execute_unprepared(statement).await?;
         }
@@ -131,6 +132,37 @@ fn requests() -> TableCreateStatement {
         .col(text("made"))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("method").col("request_id"))
+        .take()
+}
+
+fn refunds(account: ColumnDef) -> TableCreateStatement {
+    Table::create()
+        .table("refunds")
+        .col(uuid("refund_id").primary_key())
+        .col(account)
+        .col(uuid("payment_id"))
+        .col(uuid("order_id"))
+        .col(string_len("state", 16))
+        .col(blob("digest"))
+        .col(balance("amount"))
+        .col(string_len("currency", 3))
+        .col(string_len_null("channel", 64))
+        .col(big_integer_null("channel_amount").check(Expr::col("channel_amount").gt(0)))
+        .col(blob("parts"))
+        .col(big_integer("created_us"))
+        .col(big_integer_null("confirmed_us"))
+        .check(Expr::col("state").is_in(["PENDING", "SUCCEEDED"]))
+        .check(Expr::col("state").ne("PENDING").or(Expr::col("channel_amount").is_not_null()))
+        .take()
+}
+
+fn refunded_items() -> TableCreateStatement {
+    Table::create()
+        .table("refunded_items")
+        .col(uuid("payment_id"))
+        .col(string_len("instance", 64))
+        .col(uuid("refund_id"))
+        .primary_key(Index::create().col("payment_id").col("instance"))
         .take()
 }
 

@@ -102,7 +102,7 @@ impl TryFrom<callback::Model> for AnsweredCallback {
 
     fn try_from(row: callback::Model) -> Result<Self, StoreError> {
         let to_cash = ToCash::ALL.into_iter().find(|why| why.code() == row.reason);
-        let all = [Booked::Paid, Booked::Voided, Booked::Nothing];
+        let all = [Booked::Paid, Booked::Voided, Booked::Refunded, Booked::Nothing];
         let booked = all.into_iter().chain(to_cash.map(Booked::ToCash));
         let booked = booked.into_iter().find(|&it| outcome(it).0 == row.outcome);
         let confirmed = Confirmed {
@@ -120,6 +120,7 @@ fn outcome(booked: Booked) -> (&'static str, &'static str) {
         Booked::Paid => ("PAID", ""),
         Booked::ToCash(why) => ("TO_CASH_BALANCE", why.code()),
         Booked::Voided => ("VOIDED", ""),
+        Booked::Refunded => ("REFUNDED", ""),
         Booked::Nothing => ("NOTHING", ""),
     }
 }
