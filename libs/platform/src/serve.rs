@@ -1,4 +1,4 @@
-//! Serving gRPC until told to stop.
+//! Serving gRPC, and what HTTP routes there are beside it, until told to stop.
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
@@ -40,7 +40,7 @@ pub struct ServeArgs {
 /// What to serve.
 #[derive(Debug)]
 pub struct Serving {
-    /// The services' handlers.
+    /// The services' handlers, with their HTTP routes.
     pub routes: Routes,
     /// Full names of the public services among them, for health and reflection.
     pub names: Vec<String>,
@@ -82,7 +82,10 @@ pub async fn serve(
     // The builder's own setting does not reach connections that are accepted outside of it; without
     // it an answer of several frames waits for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let outer = builder(timeout).add_routes(public).serve_with_incoming_shutdown(incoming, closing);
+    let outer = builder(timeout)
+        .accept_http1(true)
+        .add_routes(public)
+        .serve_with_incoming_shutdown(incoming, closing);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(drain + timeout).await;

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! grpc ──▶ app ──▶ domain          grpc:   wire ⇄ commands, errors ⇒ statuses
+//! http ────▶│                      http:   the callbacks of channels that speak no gRPC
 //!           │                      app:    load, decide, save; reads the clock
 //!           └────▶ store           domain: decides; no I/O, no clock
 //!                                  store:  keeps what was decided, atomically
@@ -15,6 +16,7 @@ mod app;
 mod channels;
 mod domain;
 mod grpc;
+mod http;
 mod store;
 mod wire;
 
@@ -52,7 +54,8 @@ pub struct Args {
     pub wallet_channels: Option<PathBuf>,
 }
 
-/// Connects to the database, sees to its schema, and adds the services to `routes`.
+/// Connects to the database, sees to its schema, and adds the services and the route of
+/// the channels' callbacks to `routes`.
 ///
 /// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
 /// [`migrate`] changes it.
@@ -60,7 +63,10 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let channels = channels::load(args.wallet_channels.as_deref())?;
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
-    WalletGrpc::new(Wallets::start(Store::new(database), env, channels)).add_to(routes);
+    let wallets = Wallets::start(Store::new(database), env, channels);
+    WalletGrpc::new(wallets.clone()).add_to(routes);
+    let all = std::mem::take(routes).routes().into_axum_router();
+    *routes = all.merge(http::routes(wallets)).into();
     Ok(())
 }
 
