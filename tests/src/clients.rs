@@ -34,6 +34,8 @@ pub struct Clients {
     pub renewal: Channel,
     /// The wallet service.
     pub wallet: Channel,
+    /// Where the wallet service listens, for those who speak HTTP.
+    pub wallet_port: u16,
     /// The scheduler service.
     pub scheduler: Channel,
 }
@@ -52,7 +54,13 @@ impl Clients {
     #[must_use]
     pub fn at(port: u16) -> Self {
         let all = channel(port);
-        Self { catalog: all.clone(), renewal: all.clone(), wallet: all.clone(), scheduler: all }
+        Self {
+            catalog: all.clone(),
+            renewal: all.clone(),
+            wallet: all.clone(),
+            wallet_port: port,
+            scheduler: all,
+        }
     }
 
     /// Catalogs, prices and quotes.

@@ -166,18 +166,26 @@ impl Suite {
             let process = Process::start(&words, 0, &clock, None);
             processes.push(Started { roles: group.to_vec(), words, process });
         }
-        let channel = |service| {
+        let port = |service| {
             let found = processes.iter().find(|started| started.roles.contains(&service));
-            crate::clients::channel(found.expect("every service is in a process").process.port)
+            found.expect("every service is in a process").process.port
         };
+        let channel = |service| crate::clients::channel(port(service));
         let clients = Clients {
             catalog: channel("catalog"),
             wallet: channel("wallet"),
+            wallet_port: port("wallet"),
             renewal: channel("renewal"),
             scheduler: channel("scheduler"),
         };
         let clock = TestClock::File(clock);
         Self { clients, clock, databases, processes, _stop: None, folder }
+    }
+
+    /// Where its files are: those of its databases, and the `secret` of its payment channel.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The process of `service`.

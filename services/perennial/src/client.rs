@@ -3,7 +3,7 @@
 //! ```text
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
-//! catalog, accounts, instances, renewals, orders, wallet, vouchers, operations: the commands
+//! catalog, accounts, instances, renewals, orders, wallet, vouchers, sandbox, operations: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -17,6 +17,7 @@ mod operations;
 mod orders;
 mod pages;
 mod renewals;
+mod sandbox;
 mod value;
 mod vouchers;
 mod wallet;
@@ -59,6 +60,9 @@ pub enum Command {
     /// Vouchers: issue, list, and see what they would pay.
     #[command(subcommand, after_help = EXIT_CODES)]
     Vouchers(vouchers::Command),
+    /// Pay as a payment gateway does, and do wrong what gateways do wrong. To try things out.
+    #[command(after_help = sandbox::EXAMPLES)]
+    PaySandbox(Box<sandbox::SandboxArgs>),
     /// What happened, in order.
     #[command(after_help = operations::EVENTS_EXAMPLES)]
     Events(operations::EventsArgs),
@@ -132,6 +136,7 @@ impl Command {
             Self::Orders(command) => command.run(client).await,
             Self::Wallet(command) => command.run(client).await,
             Self::Vouchers(command) => command.run(client).await,
+            Self::PaySandbox(args) => args.run(client).await,
             Self::Events(args) => args.run(client).await,
             Self::Schedules(args) => args.run(client).await,
             Self::Sweep(args) => args.run(client).await,
@@ -160,6 +165,8 @@ pub struct RequestIdArg {
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
+    /// Where it leads.
+    address: Peer,
     env: Env,
     output: Output,
     zone: Tz,
@@ -172,8 +179,8 @@ impl Client {
         let request = Duration::from_secs(args.timeout_seconds);
         let deadlines = Deadlines { request, ..Deadlines::default() };
         let connection = args.address.connect_within(deadlines);
-        let request = OnceLock::new();
-        Self { connection, env, output: args.output, zone: args.zone, request }
+        let (request, address) = (OnceLock::new(), args.address.clone());
+        Self { connection, address, env, output: args.output, zone: args.zone, request }
     }
 
     fn request_id(&self, arg: RequestIdArg) -> String {

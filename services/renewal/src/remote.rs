@@ -134,7 +134,7 @@ impl RemoteWallet {
 
     /// The payments with these ids, at most 1,000; unknown ones are left out.
     pub async fn payments(&self, payment_ids: Vec<String>) -> Result<Vec<Payment>, RemoteError> {
-        let request = GetPaymentsRequest { payment_ids };
+        let request = GetPaymentsRequest { payment_ids, intent_ids: Vec::new() };
         let answer = safe(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
             async move { client.get_payments(request).await }

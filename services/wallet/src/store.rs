@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, PaymentId, VoucherId},
+    ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
 use platform::database::{Backend, Database, MaybeTransient, is_transient};
 use sea_orm::{
@@ -199,6 +199,22 @@ impl Store {
         let statement = bulk::FIND_PAYMENTS.over(self.database.backend(), columns, Vec::new());
         let rows: Vec<payment::Model> = self.read(statement).await?;
         rows.into_iter().map(|row| Ok((PaymentId(row.payment_id), row.try_into()?))).collect()
+    }
+
+    /// Those of `intents` that are stored, with their payments.
+    pub async fn payments_of(
+        &self,
+        intents: &[IntentId],
+    ) -> Result<HashMap<IntentId, Payment>, StoreError> {
+        if intents.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = payment::Entity::find()
+            .filter(payment::Column::IntentId.is_in(intents.iter().map(|id| id.0)))
+            .all(self.database.reader())
+            .await?;
+        let key = |row: &payment::Model| IntentId(row.intent_id.unwrap_or_default());
+        rows.into_iter().map(|row| Ok((key(&row), row.try_into()?))).collect()
     }
 
     /// What those of `accounts` that have a wallet can spend at `now`.

@@ -82,7 +82,10 @@ fn signed(suite: &Suite, message: &str, body: &serde_json::Value) -> ConfirmPaym
 }
 
 async fn state(suite: &Suite, payment: &Payment) -> State {
-    let request = GetPaymentsRequest { payment_ids: vec![payment.payment_id.clone()] };
+    let request = GetPaymentsRequest {
+        payment_ids: vec![payment.payment_id.clone()],
+        intent_ids: Vec::new(),
+    };
     let found = suite.payments().get_payments(request).await.unwrap().into_inner();
     found.payments[0].state()
 }
@@ -94,7 +97,89 @@ async fn cash_and_held(suite: &Suite, account: &str) -> (i64, i64) {
     (wallet.cash.unwrap().minor_units, wallet.held.unwrap().minor_units)
 }
 
+/// What `perennial pay-sandbox` with `words` ends with.
+async fn pay_sandbox(suite: &Suite, id: &str, words: &[&str]) -> u8 {
+    let secret = suite.folder().join("secret").display().to_string();
+    let address = format!("http://127.0.0.1:{}", suite.wallet_port);
+    let mut line = vec!["perennial", "pay-sandbox", id, "--address", &address];
+    line.extend(["--secret-file", &secret]);
+    line.extend(words);
+    let cli = perennial::Cli::read(line).expect("a good command line");
+    let env = kernel::Env::with_clock(kernel::env::ManualClock::at(suite.now()));
+    let code = perennial::run(cli, env).await;
+    let codes = (0..=255_u8)
+        .find(|&it| format!("{:?}", std::process::ExitCode::from(it)) == format!("{code:?}"));
+    codes.expect("an exit code")
+}
+
 crate::journeys! {
+    /// W-4: the sandbox pays as a gateway does, over gRPC and HTTP, and does wrong what gateways do wrong.
+    async fn the_sandbox_pays_and_misbehaves_on_demand(suite) {
+        suite.kingsoft("ksc", 0).await;
+        let mut cash = 0;
+        // The flags, how the command ends, how the payment ends, and what comes to the cash balance.
+        for (flags, exit, end, to_cash) in [
+            (&[][..], 0, State::Succeeded, 0),
+            (&["--http"], 0, State::Succeeded, 0),
+            (&["--twice"], 0, State::Succeeded, 10_00),
+            (&["--repeat", "--http"], 0, State::Succeeded, 0),
+            (&["--out-of-order"], 0, State::Succeeded, 0),
+            (&["--late"], 0, State::Voided, 10_00),
+            (&["--amount", "CNY 3.00"], 0, State::Pending, 3_00),
+            (&["--currency", "USD"], 1, State::Pending, 0),
+            (&["--currency", "USD", "--http"], 1, State::Pending, 0),
+            (&["--wrong-signature"], 1, State::Pending, 0),
+            (&["--old-timestamp"], 1, State::Pending, 0),
+            (&["--old-timestamp", "--http"], 1, State::Pending, 0),
+            (&["--unknown-outcome"], 0, State::Pending, 0),
+            (&["--fail"], 0, State::Voided, 0),
+        ] {
+            let mut request = checkout(suite, "ksc", 10_00);
+            request.use_cash = false;
+            let payment = suite.payments().create_payment_intent(request).await.unwrap();
+            let payment = payment.into_inner().payment.unwrap();
+            let id = payment.intent.as_ref().unwrap().intent_id.clone();
+            assert_eq!(pay_sandbox(suite, &id, flags).await, exit, "{flags:?}");
+            assert_eq!(state(suite, &payment).await, end, "{flags:?}");
+            cash += to_cash;
+            assert_eq!(cash_and_held(suite, "ksc").await, (cash, 0), "{flags:?}");
+        }
+        assert_eq!(pay_sandbox(suite, &new_id(), &[]).await, 2);
+        suite.audit().await;
+    }
+
+    /// O-6: the sandbox answers refunds that go through it.
+    async fn the_sandbox_gives_back_or_refuses_to(suite) {
+        suite.kingsoft("ksc", 0).await;
+        for (flags, exit, end, cash) in [
+            (&["--amount", "CNY 9.00"][..], 1, refund::State::Pending, 0),
+            (&["--amount", "CNY 10.00"], 0, refund::State::Succeeded, 0),
+            (&["--amount", "CNY 10.00", "--fail", "--http"], 0, refund::State::Succeeded, 10_00),
+        ] {
+            let mut request = checkout(suite, "ksc", 10_00);
+            request.use_cash = false;
+            let payment = suite.payments().create_payment_intent(request).await.unwrap();
+            let payment = payment.into_inner().payment.unwrap();
+            let id = payment.intent.as_ref().unwrap().intent_id.clone();
+            assert_eq!(pay_sandbox(suite, &id, &[]).await, 0);
+            let request = RefundRequest {
+                refund_id: new_id(),
+                account_id: "ksc".to_owned(),
+                payment_id: payment.payment_id,
+                instance_ids: vec!["i-1".to_owned()],
+                destination: RefundDestination::Channel.into(),
+            };
+            suite.payments().refund(request.clone()).await.unwrap();
+            let mut words = vec!["--refund"];
+            words.extend(flags);
+            assert_eq!(pay_sandbox(suite, &request.refund_id, &words).await, exit, "{flags:?}");
+            let stored = suite.payments().refund(request).await.unwrap().into_inner();
+            assert_eq!(stored.refund.unwrap().state(), end, "{flags:?}");
+            assert_eq!(cash_and_held(suite, "ksc").await.0, cash, "{flags:?}");
+        }
+        suite.audit().await;
+    }
+
     /// W-3, W-4: what cash does not cover is asked of the channel, and its signed word takes both.
     async fn a_channel_pays_what_cash_does_not_cover(suite) {
         suite.kingsoft("ksc", 30_00).await;

@@ -108,7 +108,7 @@ crate::journeys! {
         assert_eq!(suite.cash("ksc").await, 60_00);
 
         let ids = vec![late.payment_id.clone(), new_id(), first.payment_id.clone()];
-        let known = suite.payments().get_payments(GetPaymentsRequest { payment_ids: ids }).await;
+        let known = suite.payments().get_payments(GetPaymentsRequest { payment_ids: ids, intent_ids: Vec::new() }).await;
         let known: Vec<_> = known.unwrap().into_inner().payments.into_iter().map(|it| it.payment_id).collect();
         assert_eq!(known, [late.payment_id, first.payment_id]);
         suite.audit().await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use kernel::{
     Currency,
-    ids::{AccountId, PaymentId, VoucherId},
+    ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
 use rule_engine::{
     reason::{Reason, Refusal},
@@ -122,6 +122,14 @@ impl Wallets {
         ids: &[PaymentId],
     ) -> Result<HashMap<PaymentId, Payment>, WalletError> {
         Ok(self.store.payments(ids).await?)
+    }
+
+    /// Those of `intents` that there are, with their payments.
+    pub async fn payments_of(
+        &self,
+        intents: &[IntentId],
+    ) -> Result<HashMap<IntentId, Payment>, WalletError> {
+        Ok(self.store.payments_of(intents).await?)
     }
 
     /// What those of `accounts` that have a wallet can spend now (W-1).

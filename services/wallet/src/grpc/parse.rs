@@ -52,6 +52,12 @@ pub fn id<T>(
     bad.field(field, parsed.map(of).ok_or("must be a UUID"))
 }
 
+/// Several UUIDs, as many of them as one call may have.
+pub fn ids<T>(bad: &mut BadRequest, field: &str, texts: &[String], of: fn(Uuid) -> T) -> Vec<T> {
+    let texts = texts.iter().take(MOST).enumerate();
+    texts.filter_map(|(index, text)| id(bad, format!("{field}[{index}]"), text, of)).collect()
+}
+
 /// An amount of at least `least` minor units.
 pub fn money(
     bad: &mut BadRequest,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel::ids::{AccountId, PaymentId, RefundId};
+use kernel::ids::{AccountId, IntentId, PaymentId, RefundId};
 use platform::{
     request::RequestDigest,
     status::{BadRequest, Replayed},
@@ -107,21 +107,17 @@ impl PaymentService for WalletGrpc {
         &self,
         request: Request<pb::GetPaymentsRequest>,
     ) -> Result<Response<pb::GetPaymentsResponse>, Status> {
-        let texts = request.into_inner().payment_ids;
+        let pb::GetPaymentsRequest { payment_ids, intent_ids } = request.into_inner();
         let mut bad = BadRequest::default();
-        parse::count(&mut bad, "payment_ids", texts.len());
-        let ids: Vec<_> = texts
-            .iter()
-            .take(parse::MOST)
-            .enumerate()
-            .filter_map(|(index, text)| {
-                parse::id(&mut bad, format!("payment_ids[{index}]"), text, PaymentId)
-            })
-            .collect();
+        parse::count(&mut bad, "payment_ids", payment_ids.len() + intent_ids.len());
+        let ids = parse::ids(&mut bad, "payment_ids", &payment_ids, PaymentId);
+        let intents = parse::ids(&mut bad, "intent_ids", &intent_ids, IntentId);
         bad.finish()?;
         let found = self.wallets.payments(&ids).await?;
+        let of_intents = self.wallets.payments_of(&intents).await?;
         let payments = ids.iter().filter_map(|id| found.get(id).cloned());
-        let payments = payments.map(Into::into).collect();
+        let of_intents = intents.iter().filter_map(|id| of_intents.get(id).cloned());
+        let payments = payments.chain(of_intents).map(Into::into).collect();
         Ok(Response::new(pb::GetPaymentsResponse { payments }))
     }
 

@@ -110,7 +110,7 @@ async fn a_wallet_is_opened_filled_and_charged() {
         assert_eq!(paid.parts[0].cash, Some(money(60)));
 
         let ids = vec![id(9).to_string(), id(2).to_string()];
-        let request = pb::GetPaymentsRequest { payment_ids: ids };
+        let request = pb::GetPaymentsRequest { payment_ids: ids, intent_ids: Vec::new() };
         let found = grpc.get_payments(Request::new(request)).await.unwrap().into_inner();
         assert_eq!(found.payments, [paid]);
         let request = pb::GetWalletRequest { account_id: "acme".to_owned() };
