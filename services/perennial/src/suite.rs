@@ -141,6 +141,7 @@ impl SuiteArgs {
         if self.runs(Role::Renewal) {
             wired.scheduler.renewal_address = here();
         }
+        wired.scheduler.wallet_address = Some(wired.renewal.wallet_address.clone());
         wired
     }
 

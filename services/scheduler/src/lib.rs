@@ -34,7 +34,11 @@ pub struct Args {
     #[arg(long, env = "PERENNIAL_RENEWAL_ADDRESS", default_value = "http://127.0.0.1:50051")]
     pub renewal_address: Peer,
 
-    /// Seconds between two sweeps over unfinished orders; 0: only when asked to.
+    /// Where the wallet is; none: where the renewal service is. Its flag is the renewal service's.
+    #[arg(skip)]
+    pub wallet_address: Option<Peer>,
+
+    /// Seconds between two sweeps over unfinished orders and expired holds; 0: only when asked to.
     #[arg(long, env = "PERENNIAL_ADVANCE_INTERVAL_SECONDS", default_value_t = 10)]
     pub advance_interval_seconds: u32,
 }
@@ -44,7 +48,10 @@ pub struct Args {
 pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
     let deadlines = Deadlines { request: SWEEP_DEADLINE, ..Deadlines::default() };
     let renewal = args.renewal_address.connect_within(deadlines);
-    let scheduler = Arc::new(Scheduler::new(renewal, args.advance_interval_seconds, env));
+    let wallet = args.wallet_address.as_ref().unwrap_or(&args.renewal_address);
+    let wallet = wallet.connect_within(deadlines);
+    let interval = args.advance_interval_seconds;
+    let scheduler = Arc::new(Scheduler::new(renewal, wallet, interval, env));
     app::keep_running(&scheduler);
     routes.add_service(SchedulerServiceServer::new(SchedulerGrpc::new(scheduler)));
     Ok(())

@@ -211,7 +211,7 @@ impl ApiError for WalletError {
             Self::IntentNotFound(_) => "INTENT_NOT_FOUND",
             Self::PaymentNotFound(_) => "PAYMENT_NOT_FOUND",
             Self::NotRefundable(_) => "PAYMENT_NOT_REFUNDABLE",
-            Self::OtherRefund { .. } => ToCash::AmountMismatch.code(),
+            Self::OtherRefund { .. } => ToCash::AmountMismatch.reason(),
             Self::SignatureInvalid(_) => "SIGNATURE_INVALID",
             Self::BadCallback { .. } => INVALID_REQUEST,
             Self::LostRace => BUSY,

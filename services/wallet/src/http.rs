@@ -33,7 +33,7 @@ async fn callback(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let header = |name| {
+    let header = |name: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
@@ -67,7 +67,7 @@ fn answer(code: StatusCode, body: &serde_json::Value) -> Response {
 fn taken(confirmed: &Confirmed) -> serde_json::Value {
     let (outcome, why) = match confirmed.booked {
         Booked::Paid => ("PAID", ""),
-        Booked::ToCash(why) => ("TO_CASH_BALANCE", why.code()),
+        Booked::ToCash(why) => ("TO_CASH_BALANCE", why.reason()),
         Booked::Voided => ("VOIDED", ""),
         Booked::Refunded => ("REFUNDED", ""),
         Booked::Nothing => ("NOTHING", ""),

@@ -129,7 +129,7 @@ pub fn outcome(payment: &Replayed<Payment>) -> String {
 /// What came of a callback, such as `PAID 40` or `PAID_TWICE 40`.
 pub fn booked(confirmed: &Confirmed) -> String {
     let what = match confirmed.booked {
-        crate::domain::Booked::ToCash(why) => why.code().to_owned(),
+        crate::domain::Booked::ToCash(why) => why.reason().to_owned(),
         other => format!("{other:?}").to_uppercase(),
     };
     format!("{what} {}", confirmed.amount.minor())

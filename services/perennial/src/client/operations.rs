@@ -64,7 +64,8 @@ pub struct SchedulesArgs {}
 /// What to run.
 #[derive(Debug, clap::Args)]
 pub struct SweepArgs {
-    /// The schedule: `advance` repeats the next step of orders that were interrupted.
+    /// The schedule: `advance` repeats the next step of orders that were interrupted; `expire-holds`
+    /// releases what payments hold that no channel has confirmed in time.
     #[arg(default_value = "advance")]
     kind: String,
 }

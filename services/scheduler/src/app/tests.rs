@@ -6,9 +6,17 @@ use platform::{
     memory,
     serve::{ServeArgs, Serving, serve},
 };
-use proto::renewal::internal::v1::{
-    AdvanceResponse,
-    sweep_service_server::{SweepService, SweepServiceServer},
+use proto::{
+    renewal::internal::v1::{
+        AdvanceResponse,
+        sweep_service_server::{SweepService, SweepServiceServer},
+    },
+    wallet::internal::v1::{
+        ExpireHoldsResponse,
+        sweep_service_server::{
+            SweepService as WalletSweepService, SweepServiceServer as WalletSweepServiceServer,
+        },
+    },
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -33,10 +41,22 @@ impl SweepService for Pages {
     }
 }
 
+#[tonic::async_trait]
+impl WalletSweepService for Pages {
+    async fn expire_holds(
+        &self,
+        _: Request<ExpireHoldsRequest>,
+    ) -> Result<Response<ExpireHoldsResponse>, Status> {
+        let left = self.0.fetch_sub(1, Ordering::Relaxed);
+        Ok(Response::new(ExpireHoldsResponse { voided: 2, more: left > 1 }))
+    }
+}
+
 async fn scheduler(pages: i32, interval_seconds: u32) -> (Arc<Scheduler>, DropGuard) {
     let (connector, listener) = memory::pair();
     let serving = Serving {
-        routes: Routes::new(SweepServiceServer::new(Pages(pages.into()))),
+        routes: Routes::new(SweepServiceServer::new(Pages(pages.into())))
+            .add_service(WalletSweepServiceServer::new(Pages(pages.into()))),
         names: Vec::new(),
         descriptors: proto::PUBLIC_DESCRIPTORS,
         memory: Some(listener),
@@ -50,23 +70,37 @@ async fn scheduler(pages: i32, interval_seconds: u32) -> (Arc<Scheduler>, DropGu
         serve(socket, serving, &args, stopped).await
     });
     let env = Env::with_clock(ManualClock::at(DateTime::UNIX_EPOCH));
-    let renewal = Peer::Memory(connector).connect();
-    (Arc::new(Scheduler::new(renewal, interval_seconds, env)), stop.drop_guard())
+    let both = Peer::Memory(connector).connect();
+    let scheduler = Scheduler::new(both.clone(), both, interval_seconds, env);
+    (Arc::new(scheduler), stop.drop_guard())
 }
 
 // O-4
 #[tokio::test]
 async fn a_run_takes_every_page_that_is_due() {
     let (scheduler, _stop) = scheduler(3, 0).await;
-    let run = scheduler.run(ADVANCE).await.unwrap();
+    let run = scheduler.run(Task::Advance.kind()).await.unwrap();
     assert_eq!((run.done, run.error.clone()), (21, None));
     assert_eq!(scheduler.schedules()[0].last_run, Some(run));
+}
+
+// W-3
+#[tokio::test]
+async fn holds_are_swept_page_by_page_beside_the_orders() {
+    let (scheduler, _stop) = scheduler(3, 0).await;
+    let run = scheduler.run(Task::ExpireHolds.kind()).await.unwrap();
+    assert_eq!((run.done, run.error.clone()), (6, None));
+    let schedules = scheduler.schedules();
+    assert_eq!((&schedules[0].last_run, &schedules[1].last_run), (&None, &Some(run)));
 }
 
 #[tokio::test]
 async fn a_run_that_fails_says_why() {
     let (scheduler, _stop) = scheduler(0, 0).await;
-    assert!(matches!(scheduler.run(ADVANCE).await, Err(SchedulerError::Remote(_))));
+    assert!(matches!(
+        scheduler.run(Task::Advance.kind()).await,
+        Err(SchedulerError::Remote("renewal", _))
+    ));
     let last = scheduler.schedules()[0].last_run.clone().unwrap();
     assert_eq!(last.error.as_deref(), Some("no pages at all"));
 }

@@ -47,7 +47,7 @@ impl ToCash {
         [Self::PaidTwice, Self::PaidTooLate, Self::AmountMismatch, Self::RefundRefused];
 
     /// The reason code.
-    pub const fn code(self) -> &'static str {
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::PaidTwice => "PAID_TWICE",
             Self::PaidTooLate => "PAID_TOO_LATE",

@@ -178,7 +178,7 @@ pub fn confirmed(confirmed: &Confirmed) -> pb::ConfirmPaymentResponse {
     use pb::confirm_payment_response::Outcome;
     let (outcome, reason) = match confirmed.booked {
         Booked::Paid => (Outcome::Paid, ""),
-        Booked::ToCash(why) => (Outcome::ToCashBalance, why.code()),
+        Booked::ToCash(why) => (Outcome::ToCashBalance, why.reason()),
         Booked::Voided => (Outcome::Voided, ""),
         Booked::Refunded => (Outcome::Refunded, ""),
         Booked::Nothing => (Outcome::Nothing, ""),

@@ -55,6 +55,6 @@ fn every_news_of_every_state_has_its_verdict() {
 
 #[test]
 fn every_reason_has_a_code_of_its_own() {
-    let codes: std::collections::BTreeSet<_> = ToCash::ALL.map(ToCash::code).into();
+    let codes: std::collections::BTreeSet<_> = ToCash::ALL.map(ToCash::reason).into();
     assert_eq!(codes.len(), ToCash::ALL.len());
 }

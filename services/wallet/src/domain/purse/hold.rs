@@ -88,6 +88,6 @@ impl Purse {
         why: ToCash,
     ) -> Result<(), Refusal> {
         let from = LedgerAccount::Channel(channel.clone());
-        self.gain(from, amount, about, why.code().to_owned()).map(|_| ())
+        self.gain(from, amount, about, why.reason().to_owned()).map(|_| ())
     }
 }

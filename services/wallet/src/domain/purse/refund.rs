@@ -70,6 +70,6 @@ impl Purse {
             self.book(waits, out, *amount, refund.about(), String::new());
             return Ok(());
         }
-        self.give_back_to_cash(waits, refund, *amount, ToCash::RefundRefused.code())
+        self.give_back_to_cash(waits, refund, *amount, ToCash::RefundRefused.reason())
     }
 }

@@ -101,7 +101,7 @@ impl TryFrom<callback::Model> for AnsweredCallback {
     type Error = StoreError;
 
     fn try_from(row: callback::Model) -> Result<Self, StoreError> {
-        let to_cash = ToCash::ALL.into_iter().find(|why| why.code() == row.reason);
+        let to_cash = ToCash::ALL.into_iter().find(|why| why.reason() == row.reason);
         let all = [Booked::Paid, Booked::Voided, Booked::Refunded, Booked::Nothing];
         let booked = all.into_iter().chain(to_cash.map(Booked::ToCash));
         let booked = booked.into_iter().find(|&it| outcome(it).0 == row.outcome);
@@ -118,7 +118,7 @@ impl TryFrom<callback::Model> for AnsweredCallback {
 fn outcome(booked: Booked) -> (&'static str, &'static str) {
     match booked {
         Booked::Paid => ("PAID", ""),
-        Booked::ToCash(why) => ("TO_CASH_BALANCE", why.code()),
+        Booked::ToCash(why) => ("TO_CASH_BALANCE", why.reason()),
         Booked::Voided => ("VOIDED", ""),
         Booked::Refunded => ("REFUNDED", ""),
         Booked::Nothing => ("NOTHING", ""),
