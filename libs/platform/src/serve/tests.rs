@@ -97,5 +97,8 @@ async fn a_stopped_server_is_gone() {
     while answer.is_ok() {
         answer = health(&peer, "").await;
     }
-    assert_eq!(answer, Err(tonic::Code::Unavailable));
+    // A connection of the last moment is dropped before it has said which protocol it speaks, and
+    // that is `Cancelled`: to our clients, no answer either.
+    let code = answer.unwrap_err();
+    assert!(matches!(code, tonic::Code::Unavailable | tonic::Code::Cancelled), "{code:?}");
 }

@@ -90,8 +90,8 @@ async fn holds_are_swept_page_by_page_beside_the_orders() {
     let (scheduler, _stop) = scheduler(3, 0).await;
     let run = scheduler.run(Task::ExpireHolds.kind()).await.unwrap();
     assert_eq!((run.done, run.error.clone()), (6, None));
-    let schedules = scheduler.schedules();
-    assert_eq!((&schedules[0].last_run, &schedules[1].last_run), (&None, &Some(run)));
+    let last: Vec<_> = scheduler.schedules().into_iter().map(|it| it.last_run).collect();
+    assert_eq!(last, [None, Some(run)]);
 }
 
 #[tokio::test]
