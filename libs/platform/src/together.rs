@@ -1,12 +1,12 @@
 //! The same work for many callers, done together: one transaction, with one statement per kind of
 //! row, for all that came while the ones before it ran. A single caller waits for nobody.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, mem, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::database::{Backend, MaybeTransient};
+use crate::database::MaybeTransient;
 
 /// How many may wait for their turn; more wait for a place.
 const MOST_WAITING: usize = 1_024;
@@ -65,15 +65,10 @@ impl<W: Work> Clone for Queue<W> {
 }
 
 impl<W: Work> Queue<W> {
-    /// Starts the task; it ends with the last clone. `backend` is where the work is done: SQLite
-    /// does one round at a time, and PostgreSQL begins one while another is being made durable.
-    pub fn start(work: W, backend: Backend) -> Self {
-        let at_once = match backend {
-            Backend::Sqlite => 1,
-            Backend::Postgres => 2,
-        };
+    /// Starts the task; it ends with the last clone.
+    pub fn start(work: W) -> Self {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(run(work, receiver, at_once));
+        tokio::spawn(run(work, receiver));
         Self(sender)
     }
 
@@ -88,24 +83,22 @@ impl<W: Work> Queue<W> {
     }
 }
 
-async fn run<W: Work>(work: W, mut incoming: mpsc::Receiver<Waiting<W>>, at_once: usize) {
-    let free = Arc::new(Semaphore::new(at_once));
-    // The semaphore is never closed.
-    while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
-        let mut come = Vec::new();
-        if incoming.recv_many(&mut come, MOST_TOGETHER).await == 0 {
-            return;
-        }
-        let work = work.clone();
-        // In a task of its own, so that a bug fails one round and nobody after it.
-        tokio::spawn(async move {
-            for round in rounds(come) {
-                if tokio::time::timeout(ROUND_TIMEOUT, take(&work, round)).await.is_err() {
-                    tracing::error!("a round was given up after {ROUND_TIMEOUT:?}");
-                }
+/// One round at a time: what comes meanwhile makes the next one larger, and larger rounds cost less.
+async fn run<W: Work>(work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
+    let mut come = Vec::new();
+    while incoming.recv_many(&mut come, MOST_TOGETHER).await > 0 {
+        for round in rounds(mem::take(&mut come)) {
+            // In a task of its own, so that a bug fails one round and nobody after it.
+            let work = work.clone();
+            let taken = tokio::spawn(async move {
+                tokio::time::timeout(ROUND_TIMEOUT, take(&work, round)).await
+            });
+            match taken.await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => tracing::error!("a round was given up after {ROUND_TIMEOUT:?}"),
+                Err(error) => tracing::error!(%error, "a round failed"),
             }
-            drop(permit);
-        });
+        }
     }
 }
 

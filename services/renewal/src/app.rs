@@ -111,9 +111,8 @@ impl Orders {
         funds: Arc<dyn Funds>,
         env: Env,
     ) -> Self {
-        let backend = store.database().backend();
-        let maker = Queue::start(Maker::new(store.clone(), env.clone()), backend);
-        let completer = Queue::start(Completer::new(store.clone(), env.clone()), backend);
+        let maker = Queue::start(Maker::new(store.clone(), env.clone()));
+        let completer = Queue::start(Completer::new(store.clone(), env.clone()));
         Self { store, rules, pricing, funds, maker, completer, env }
     }
 

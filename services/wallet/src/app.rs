@@ -52,7 +52,7 @@ impl Wallets {
     /// Starts the task that takes single payments; it ends with the last clone.
     pub fn start(store: Store, env: Env, channels: Channels) -> Self {
         let till = Till::new(store.clone(), env.clone(), Arc::new(channels));
-        let queue = Queue::start(till.clone(), store.backend());
+        let queue = Queue::start(till.clone());
         Self { store, env, till, queue }
     }
 

@@ -14,7 +14,7 @@ use kernel::{
     Money,
     ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
-use platform::database::{Backend, Database, MaybeTransient, is_transient};
+use platform::database::{Database, MaybeTransient, is_transient};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
     FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
@@ -81,11 +81,6 @@ impl Store {
     /// The rows in `database`, whose schema is up to date.
     pub fn new(database: Database) -> Self {
         Self { database }
-    }
-
-    /// Which database it is.
-    pub const fn backend(&self) -> Backend {
-        self.database.backend()
     }
 
     /// Begins a transaction.
