@@ -13,8 +13,8 @@ mod usage;
 use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
     sqlx::{
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -225,6 +225,16 @@ impl Database {
         self.reader.begin_with_options(options).await
     }
 
+    /// Like [`Database::begin_snapshot`], for queries that read whole tables: the server plans them
+    /// as it likes, and they may take their time.
+    pub async fn begin_survey(&self) -> Result<DatabaseTransaction, DbErr> {
+        let survey = self.begin_snapshot().await?;
+        if self.backend == Backend::Postgres {
+            survey.execute_unprepared(PLANNED_FOR_A_SURVEY).await?;
+        }
+        Ok(survey)
+    }
+
     /// What has been asked of this database so far, through this handle and its clones.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -261,7 +271,7 @@ fn postgres(url: &DatabaseUrl) -> ConnectOptions {
     options
         .statement_timeout(STATEMENT_TIMEOUT)
         .set_application_name("perennial")
-        .map_sqlx_postgres_opts(limited);
+        .map_sqlx_postgres_opts(|options| limited(options).options(PLANNED_ONCE_BY_INDEX));
     options
 }
 
@@ -269,11 +279,29 @@ fn limited(options: PgConnectOptions) -> PgConnectOptions {
     options.options([
         ("lock_timeout", LOCK_TIMEOUT),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-        // Statements have fixed texts over rows in one parameter: how they are run best does not
-        // depend on it, and planning them anew each time costs more than running them.
-        ("plan_cache_mode", "force_generic_plan"),
     ])
 }
+
+/// How statements of services are planned: once per connection, because all rows of a statement are
+/// one parameter, a plan for its value is never better, and planning costs more than running; and by
+/// index, because each has one, but a plan that was made while a table was small would go on reading
+/// the whole of it until the server's statistics catch up.
+const PLANNED_ONCE_BY_INDEX: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
+/// As it is where nobody sets anything.
+const PLANNED_FOR_A_SURVEY: &str = "
+    SET LOCAL plan_cache_mode = auto;
+    SET LOCAL enable_seqscan = on;
+    SET LOCAL enable_hashjoin = on;
+    SET LOCAL enable_mergejoin = on;
+    SET LOCAL statement_timeout = '10min';
+";
 
 fn pool_of(url: &DatabaseUrl, size: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.text.clone());

@@ -178,7 +178,7 @@ const CHECKS: &[Check] = &[
 impl Store {
     /// Everything that is off, at one moment; 100 findings of each kind at the most.
     pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
-        let transaction = self.database.begin_snapshot().await?;
+        let transaction = self.database.begin_survey().await?;
         let mut findings = audit::findings(&transaction, CHECKS).await?;
         findings.extend(parts::check(&transaction, self.database.backend()).await?);
         findings.extend(refunds::check(&transaction, self.database.backend()).await?);

@@ -76,11 +76,25 @@ async fn limits_hold_for_every_connection() {
         ("lock_timeout", "3s"),
         ("idle_in_transaction_session_timeout", "30s"),
         ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
         ("transaction_isolation", "read committed"),
     ] {
         let query = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));
         let row = database.reader().query_one_raw(query).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn a_survey_is_planned_as_the_server_likes() {
+    let Some(database) = database("survey").await else { return };
+    for (in_survey, expected) in [(true, "on"), (false, "off")] {
+        let begun =
+            if in_survey { database.begin_survey().await } else { database.begin_snapshot().await };
+        let transaction = begun.unwrap();
+        let query = Statement::from_string(DbBackend::Postgres, "SHOW enable_seqscan");
+        let row = transaction.query_one_raw(query).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected);
     }
 }
 
