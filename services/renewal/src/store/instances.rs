@@ -20,8 +20,8 @@ use rule_engine::{
     term::Lease,
 };
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Statement,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult as _,
+    QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, Statement,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -196,13 +196,22 @@ pub async fn owners<C: ConnectionTrait>(
     connection: &C,
     ids: &[&InstanceId],
 ) -> Result<HashMap<String, String>, StoreError> {
-    let query = instance::Entity::find()
-        .select_only()
-        .columns([instance::Column::Id, instance::Column::AccountId])
-        .filter(instance::Column::Id.is_in(ids.iter().map(|id| id.as_str())));
-    let pairs: Vec<(String, String)> = query.into_tuple().all(connection).await?;
-    Ok(pairs.into_iter().collect())
+    let backend = backend_of(connection);
+    let text = backend.pick(OWNERS_SQLITE, OWNERS_POSTGRES);
+    let statement =
+        Statement::from_sql_and_values(backend.dialect(), text, [values::to_json(&ids).into()]);
+    let rows = connection.query_all_raw(statement).await?;
+    let pair = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "account_id")?));
+    Ok(rows.iter().map(pair).collect::<Result<_, DbErr>>()?)
 }
+
+const OWNERS_SQLITE: &str = "\
+SELECT i.id, i.account_id FROM json_each(?1) AS wanted JOIN instances i ON i.id = wanted.value";
+
+const OWNERS_POSTGRES: &str = "\
+SELECT i.id, i.account_id
+FROM (SELECT jsonb_array_elements_text($1::jsonb) AS id LIMIT jsonb_array_length($1::jsonb)) wanted
+JOIN instances i ON i.id = wanted.id";
 
 /// The live terms of an instance, latest first; at most `most`.
 pub async fn live_terms<C: ConnectionTrait>(
