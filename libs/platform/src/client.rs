@@ -133,7 +133,8 @@ impl Injector for Headers<'_> {
 }
 
 /// Makes a call that is safe to repeat (a read, or a call whose repeat changes nothing), again
-/// while the service is unavailable, four times at most, with a growing pause.
+/// while the service is unavailable, four times at most, with a growing pause. A connection that a
+/// stopping service drops before a word was said ends the call as cancelled.
 pub async fn safe<T, Call>(mut call: impl FnMut() -> Call) -> Result<T, Status>
 where
     Call: Future<Output = Result<T, Status>>,
@@ -141,7 +142,9 @@ where
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         match call().await {
-            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(pause).await,
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Cancelled) => {
+                tokio::time::sleep(pause).await;
+            }
             result => return result,
         }
         pause *= 2;

@@ -34,7 +34,8 @@ fn refusals_are_passed_on_and_failures_are_not() {
 
 #[tokio::test]
 async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
-    for (code, attempts) in [(Code::Unavailable, 4), (Code::FailedPrecondition, 1)] {
+    let known = [(Code::Unavailable, 4), (Code::Cancelled, 4), (Code::FailedPrecondition, 1)];
+    for (code, attempts) in known {
         let mut made = 0;
         let result = safe(|| {
             made += 1;
