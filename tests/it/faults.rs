@@ -11,7 +11,7 @@ use proto::renewal::{
 };
 use tests::{Backend, Layout, Suite, fixture::*};
 
-/// Kills the process of `fault` while an order is made, paid or cancelled, starts it again, lets the
+/// Kills the process of `fault` while an order is made, paid, cancelled or refunded, starts it again, lets the
 /// sweep finish what is unfinished, and tells in which state the order ended.
 async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
     let mut suite = Suite::start(backend, layout).await;
@@ -20,6 +20,10 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
     let request = order_of("acme", selection(&["i-1"], "1m"));
     match fault {
         Fault::AfterVoid => die_while_voiding(&mut suite, &request).await,
+        Fault::AfterTakingBack
+        | Fault::AfterRefund
+        | Fault::AfterRefundAnswer
+        | Fault::AfterRefunded => die_while_refunding(&mut suite, fault, &request).await,
         _ => die_at(&mut suite, fault, &request).await,
     }
     // A step that did not succeed is tried again a second later, then after two, and so on.
@@ -59,6 +63,21 @@ async fn die_at(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderReq
     suite.restart(fault.service(), None);
 }
 
+/// The service of `fault` dies while the order, which was paid, is refunded (O-6).
+async fn die_while_refunding(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
+    let order = suite.create(request.clone()).await.expect("an order");
+    suite.pay(payment_of("acme", &order)).await.expect("the order is paid");
+    suite.restart(fault.service(), Some(fault));
+    let refund = refund_of("acme", &order, &[]);
+    suite.orders().refund_order(refund.clone()).await.expect_err("the process died");
+    assert!(suite.died(fault.service()), "{fault} was not reached");
+    suite.restart(fault.service(), None);
+    if fault == Fault::AfterRefunded {
+        let repeated = suite.orders().refund_order(refund).await.expect("the repeat is answered");
+        assert_eq!(repeated.into_inner().order.unwrap().state(), State::Refunded);
+    }
+}
+
 /// A payment that was begun too long ago is called off (O-8), and the wallet dies of it.
 async fn die_while_voiding(suite: &mut Suite, request: &CreateRenewalOrderRequest) {
     die_at(suite, Fault::AfterPaying, request).await;
@@ -76,6 +95,10 @@ async fn at_every_point(backend: Backend, layout: Layout) {
         let expected = match fault {
             Fault::AfterCreate | Fault::AfterVoid => State::PendingPayment,
             Fault::AfterCancel => State::Cancelled,
+            Fault::AfterTakingBack
+            | Fault::AfterRefund
+            | Fault::AfterRefundAnswer
+            | Fault::AfterRefunded => State::Refunded,
             _ => State::Completed,
         };
         assert_eq!(killed_at(fault, backend, layout).await, expected, "{fault}");

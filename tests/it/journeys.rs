@@ -7,6 +7,7 @@ mod change;
 mod channels;
 mod instances;
 mod lists;
+mod money;
 mod prices;
 mod races;
 mod single;

@@ -7,14 +7,14 @@ use proto::{
     convert::timestamp,
     renewal::v1::{
         Account, Binding, CreateRenewalOrderRequest, Instance, InstanceRegistration, Order,
-        PayOrderRequest, PaymentChoice, RegisterInstancesRequest, Selection, UpsertAccountsRequest,
-        binding::Kind, create_renewal_order_request::What, instance_registration as registration,
-        registration_result,
+        PayOrderRequest, PaymentChoice, RefundOrderRequest, RegisterInstancesRequest, Selection,
+        UpsertAccountsRequest, binding::Kind, create_renewal_order_request::What,
+        instance_registration as registration, registration_result,
     },
     r#type::v1::{Configuration, Money, Setting, TermDuration},
     wallet::v1::{
-        CreateWalletRequest, DepositRequest, GetWalletRequest, IssueVouchersRequest, Voucher,
-        VoucherGrant, VoucherTerms,
+        CreateWalletRequest, DepositRequest, GetWalletRequest, IssueVouchersRequest,
+        RefundDestination, Voucher, VoucherGrant, VoucherTerms,
     },
 };
 use tonic::Status;
@@ -151,6 +151,18 @@ pub fn payment_of(account: &str, order: &Order) -> PayOrderRequest {
         account_id: account.to_owned(),
         order_id: order.order_id.clone(),
         pay: None,
+    }
+}
+
+/// A refund of the items `ids` of an order (none: all of them), to the cash balance.
+#[must_use]
+pub fn refund_of(account: &str, order: &Order, ids: &[&str]) -> RefundOrderRequest {
+    RefundOrderRequest {
+        request_id: new_id(),
+        account_id: account.to_owned(),
+        order_id: order.order_id.clone(),
+        instance_ids: ids.iter().map(|&id| id.to_owned()).collect(),
+        destination: RefundDestination::CashBalance.into(),
     }
 }
 

@@ -21,11 +21,19 @@ pub enum Fault {
     AfterVoid,
     /// Step 6 is committed: the order is cancelled or expired. Nobody was told.
     AfterCancel,
+    /// The first half of step 7 is committed: terms are taken back. The wallet has not heard of it.
+    AfterTakingBack,
+    /// The refund of step 7 is committed in the wallet. Its answer is lost.
+    AfterRefund,
+    /// The refund of step 7 is answered. The order does not know yet.
+    AfterRefundAnswer,
+    /// Step 7 is committed: the order is refunded. Nobody was told.
+    AfterRefunded,
 }
 
 impl Fault {
     /// Every fault, in the order of the steps.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::AfterCreate,
         Self::AfterPaying,
         Self::AfterCharge,
@@ -33,6 +41,10 @@ impl Fault {
         Self::AfterSettle,
         Self::AfterVoid,
         Self::AfterCancel,
+        Self::AfterTakingBack,
+        Self::AfterRefund,
+        Self::AfterRefundAnswer,
+        Self::AfterRefunded,
     ];
 
     /// Its name on the command line.
@@ -46,6 +58,10 @@ impl Fault {
             Self::AfterSettle => "after-settle",
             Self::AfterVoid => "after-void",
             Self::AfterCancel => "after-cancel",
+            Self::AfterTakingBack => "after-taking-back",
+            Self::AfterRefund => "after-refund",
+            Self::AfterRefundAnswer => "after-refund-answer",
+            Self::AfterRefunded => "after-refunded",
         }
     }
 
@@ -53,12 +69,15 @@ impl Fault {
     #[must_use]
     pub const fn service(self) -> &'static str {
         match self {
-            Self::AfterCharge | Self::AfterVoid => "wallet",
+            Self::AfterCharge | Self::AfterVoid | Self::AfterRefund => "wallet",
             Self::AfterCreate
             | Self::AfterPaying
             | Self::AfterChargeAnswer
             | Self::AfterSettle
-            | Self::AfterCancel => "renewal",
+            | Self::AfterCancel
+            | Self::AfterTakingBack
+            | Self::AfterRefundAnswer
+            | Self::AfterRefunded => "renewal",
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod kind;
 pub mod plan;
 pub mod policy;
 pub mod reason;
+pub mod refund;
 pub mod registration;
 
 // How much: components, prices, discounts, quotes.

@@ -139,6 +139,8 @@ reasons! {
     OrderNotCancellable = "ORDER_NOT_CANCELLABLE", "11";
     /// The order has been paid (section 11).
     OrderAlreadyPaid = "ORDER_ALREADY_PAID", "11";
+    /// The order is in no state in which it can be refunded: it was not paid (O-6).
+    OrderNotRefundable = "ORDER_NOT_REFUNDABLE", "O-6";
     /// The hold was captured, released or refused before (W-3).
     HoldClosed = "HOLD_CLOSED", "W-3";
     /// More than is left to capture, release or refund (W-3).

@@ -17,6 +17,7 @@ pub mod lookup;
 pub mod pay;
 pub mod policies;
 pub mod preview;
+pub mod refund;
 pub mod registration;
 pub mod rules;
 pub mod settle;
@@ -34,7 +35,7 @@ use kernel::{
 use platform::together::Queue;
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
-    wallet::v1::{ChargeRequest, Payment},
+    wallet::v1::{ChargeRequest, Payment, Refund, RefundRequest},
 };
 
 use self::{
@@ -86,6 +87,9 @@ pub trait Funds: fmt::Debug + Send + Sync {
 
     /// Calls a payment off, or tells how it ended before.
     async fn void(&self, account: &AccountId, payment: PaymentId) -> Result<Payment, RemoteError>;
+
+    /// Gives items of a payment back, or tells how far that has come.
+    async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError>;
 }
 
 /// The operations on orders, whatever asks for them.

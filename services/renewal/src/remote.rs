@@ -10,7 +10,7 @@ use proto::{
     },
     r#type::v1::PageRequest,
     wallet::v1::{
-        ChargeRequest, GetPaymentsRequest, Payment, VoidPaymentRequest,
+        ChargeRequest, GetPaymentsRequest, Payment, Refund, RefundRequest, VoidPaymentRequest,
         payment_service_client::PaymentServiceClient,
     },
 };
@@ -144,7 +144,7 @@ impl RemoteWallet {
     }
 }
 
-// Both calls may be repeated: the payment id makes it one payment.
+// The calls may be repeated: the ids of payment and refund make them one.
 #[async_trait]
 impl Funds for RemoteWallet {
     async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError> {
@@ -169,6 +169,18 @@ impl Funds for RemoteWallet {
             async move { client.void_payment(request).await }
         });
         payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+
+    async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.refund(request).await }
+        });
+        let refund = answer.await.map(|answer| answer.into_inner().refund);
+        let refund = refund.and_then(|refund| {
+            refund.ok_or_else(|| no_answer("wallet", "the answer has no refund"))
+        });
+        refund.map_err(|status| RemoteError { service: "wallet", status })
     }
 }
 

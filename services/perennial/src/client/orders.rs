@@ -1,9 +1,14 @@
 //! `perennial orders …`
 
+use std::fmt::Write as _;
+
 use platform::client::{Connection, safe};
-use proto::renewal::v1::{
-    CancelOrderRequest, GetOrderRequest, ListOrdersRequest, Order, PayOrderRequest, order::State,
-    order_service_client::OrderServiceClient,
+use proto::{
+    renewal::v1::{
+        CancelOrderRequest, GetOrderRequest, ListOrdersRequest, Order, PayOrderRequest,
+        RefundOrderRequest, order::State, order_service_client::OrderServiceClient,
+    },
+    wallet::v1::RefundDestination,
 };
 
 use super::{
@@ -52,6 +57,22 @@ pub enum Command {
         #[command(flatten)]
         request_id: RequestIdArg,
     },
+    /// Take back terms that have not begun, and get the money back: of an order, or of some of it.
+    #[command(after_help = "Examples:
+  perennial orders refund --account acme 01900000-0000-7000-8000-000000000000
+  perennial orders refund --account acme 01900000-0000-7000-8000-000000000000 vm-1 vm-2
+  perennial orders refund --account acme 01900000-0000-7000-8000-000000000000 --to-channel")]
+    Refund {
+        #[command(flatten)]
+        order: OrderArg,
+        /// Its instances, groups whole; none: all that are not refunded yet.
+        instances: Vec<String>,
+        /// What a channel paid goes back through it, and not to the cash balance.
+        #[arg(long)]
+        to_channel: bool,
+        #[command(flatten)]
+        request_id: RequestIdArg,
+    },
     /// Call an unpaid order off.
     #[command(after_help = "Example:
   perennial orders cancel --account acme 01900000-0000-7000-8000-000000000000")]
@@ -77,6 +98,9 @@ pub enum StateArg {
     Cancelled,
     Expired,
     Failed,
+    Refunding,
+    PartlyRefunded,
+    Refunded,
 }
 
 impl StateArg {
@@ -89,6 +113,9 @@ impl StateArg {
             Self::Cancelled => State::Cancelled,
             Self::Expired => State::Expired,
             Self::Failed => State::Failed,
+            Self::Refunding => State::Refunding,
+            Self::PartlyRefunded => State::PartlyRefunded,
+            Self::Refunded => State::Refunded,
         }
     }
 }
@@ -117,6 +144,21 @@ impl Command {
                 client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
                 Ok(Done::Whole)
             }
+            Self::Refund { order, instances, to_channel, request_id } => {
+                let destination = if to_channel {
+                    RefundDestination::Channel
+                } else {
+                    RefundDestination::CashBalance
+                };
+                let request = RefundOrderRequest {
+                    request_id: client.request_id(request_id),
+                    account_id: order.account.account,
+                    order_id: order.order,
+                    instance_ids: instances,
+                    destination: destination.into(),
+                };
+                refund(client, request).await
+            }
             Self::Cancel(OrderArg { account, order }) => {
                 let request = CancelOrderRequest { account_id: account.account, order_id: order };
                 let call = async || orders(client).cancel_order(request.clone()).await;
@@ -126,6 +168,18 @@ impl Command {
             }
         }
     }
+}
+
+async fn refund(client: &Client, request: RefundOrderRequest) -> Result<Done, Failure> {
+    let answer = safe(async || orders(client).refund_order(request.clone()).await).await?;
+    client.print(answer.get_ref(), |answer| {
+        let mut told = text(answer.order.as_ref(), client);
+        for id in &answer.made_manual_ids {
+            let _ = writeln!(told, "{id} is not renewed automatically any more");
+        }
+        told
+    })?;
+    Ok(Done::Whole)
 }
 
 async fn list(

@@ -7,7 +7,7 @@ use proto::{
     catalog::v1::{ItemQuote, quote_line},
     renewal::v1::{Bill, BillItem, Order, OrderItem, Refusal, RefusedInstance},
     r#type::v1::Money,
-    wallet::v1::ItemParts,
+    wallet::v1::{ItemParts, Refund, refund},
 };
 
 use super::{
@@ -125,6 +125,7 @@ pub fn order(order: &Order, zone: Tz) -> String {
     text += &priced(&items, order.payable.as_ref(), zone);
     text += &refused("left out", &order.left_out);
     text += &paid_with(&order.items);
+    text += &given_back(&order.refunds);
     if let Some(refusal) = &order.payment_refusal {
         let reason = look(&refusal.reason, Look::Bad);
         let missing = show::money(refusal.missing.as_ref());
@@ -153,6 +154,35 @@ pub fn state_look(state: &str) -> Look {
 fn paid_with(items: &[OrderItem]) -> String {
     let parts: Vec<_> = items.iter().filter_map(|item| item.parts.clone()).collect();
     if parts.is_empty() { String::new() } else { parts_table(&parts) }
+}
+
+/// What was given back, item by item: one row for each place that it went to.
+fn given_back(refunds: &[Refund]) -> String {
+    let mut table = Table::new(&["REFUNDED", "TO", ">AMOUNT"]);
+    for refund in refunds {
+        let through = match refund.state() {
+            refund::State::Pending => "channel, on its way",
+            _ => "channel",
+        };
+        for part in &refund.parts {
+            for voucher in &part.vouchers {
+                let over = if voucher.is_void { ", which is over" } else { "" };
+                let to = format!("voucher {}{over}", voucher.voucher_id);
+                table.row([part.instance_id.clone(), to, show::money(voucher.amount.as_ref())]);
+            }
+            for (to, amount) in [
+                ("cash", &part.cash),
+                (through, &part.channel),
+                ("cash, from the channel", &part.channel_to_cash),
+            ] {
+                if let Some(amount) = amount.as_ref().filter(|amount| amount.minor_units != 0) {
+                    let amount = show::money(Some(amount));
+                    table.row([part.instance_id.clone(), to.to_owned(), amount]);
+                }
+            }
+        }
+    }
+    if table.is_empty() { String::new() } else { table.text() }
 }
 
 /// What each item is paid with: one row per voucher, one for cash, one for the channel.

@@ -64,6 +64,8 @@ impl Orders {
         let done = match state {
             State::PendingPayment => self.expire_all(&[id], self.env.now()).await,
             State::Paying => self.charge_and_settle(order).await.map(|_| true),
+            State::Refunding => self.give_money_back(order).await.map(|_| true),
+            State::Refunded | State::PartlyRefunded => self.follow_refunds(order).await,
             // Nothing is left to do; nothing was due.
             _ => Ok(false),
         };

@@ -1,5 +1,7 @@
 //! Terms against money: what was paid for was paid, and what was not paid for was not.
 
+mod refunds;
+
 use std::{collections::HashMap, ops::RangeInclusive};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -101,6 +103,10 @@ fn compare(order: &Order, payments: &HashMap<String, Payment>, now: DateTime<Utc
     }
     if order.state.is_paid() && order.payable.minor() > 0 {
         let paid = order.payment_id.and_then(|id| payments.get(&id.to_string()));
+        if let Some(source) = paid.and_then(|payment| refunds::beyond(order, payment)) {
+            let invariant = "a refund gives back what each source paid, once (O-6)";
+            findings.push(off(invariant, source));
+        }
         if paid.map(Payment::state) != Some(payment::State::Succeeded) {
             let invariant = "an order that is paid has a payment that succeeded (O-4)";
             let found = paid.map_or("none", |payment| payment.state().as_str_name());

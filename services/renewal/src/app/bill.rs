@@ -8,7 +8,7 @@ use proto::{
     catalog::v1 as catalog,
     convert::timestamp,
     renewal::{
-        internal::v1::{OrderSnapshot, PlannedTerm, SnapshotItem},
+        internal::v1::{InstanceBefore, OrderSnapshot, PlannedTerm, SnapshotItem},
         v1 as pb,
     },
     r#type::v1 as types,
@@ -21,10 +21,11 @@ use rule_engine::{
     plan::{Inclusion, Item, Plan},
     profile::{AccountProfile, Boundary, EndShown, VoucherStrategy},
     reason::Refusal,
+    refund::Standing,
     term::{PricedSpan, Term},
 };
 
-pub use self::read::{item, selection, stored_selection};
+pub use self::read::{item, selection, standings, stored_selection};
 use crate::wire::{
     billing_mode_message, configuration_message, count, duration_message, refusal_messages,
 };
@@ -94,6 +95,7 @@ pub fn planned_term(item: &Item, world: &World, paid_at: DateTime<Utc>) -> Plann
         ..PlannedTerm::default()
     };
     let Some(instance) = world.instance(&item.instance) else { return planned };
+    planned.before = Some(instance_before(&Standing::of(instance, paid_at)));
     // What was pending and is in effect by now becomes the configuration; it is time to say so.
     if instance.pending.as_ref().is_some_and(|pending| pending.effective <= paid_at) {
         planned.configuration = Some(configuration_message(instance.configuration_at(paid_at)));
@@ -110,6 +112,18 @@ pub fn planned_term(item: &Item, world: &World, paid_at: DateTime<Utc>) -> Plann
         }
     }
     planned
+}
+
+fn instance_before(standing: &Standing) -> InstanceBefore {
+    let lease = standing.billing.lease();
+    let pending = standing.pending.as_ref();
+    InstanceBefore {
+        expire_time: lease.map(|lease| timestamp(lease.end)),
+        anchor_day: lease.map(|lease| count(lease.anchor.get())).unwrap_or_default(),
+        configuration: Some(configuration_message(&standing.configuration)),
+        pending_configuration: pending.map(|one| configuration_message(&one.configuration)),
+        pending_from: pending.map(|one| timestamp(one.effective)),
+    }
 }
 
 /// The bill of a plan whose items were priced, in their order.

@@ -207,6 +207,7 @@ impl Orders {
             payment_time: None,
             payment: None,
             ended_why: None,
+            refund_id: None,
             create_time: now,
             expire_time,
             next_attempt_at: Some(expire_time),

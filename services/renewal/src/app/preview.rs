@@ -225,7 +225,7 @@ impl Planned {
             selection: Some(wanted.message.clone()),
             items: items.collect(),
             left_out: bill::all_left_out(&self.plan),
-            moved_instance_ids: Vec::new(),
+            ..OrderSnapshot::default()
         }
     }
 

@@ -50,7 +50,8 @@ impl Orders {
             }
         };
         fault::point(Fault::AfterChargeAnswer);
-        self.settle(order, payment).await
+        // On the heap: it is large, and part of many other futures.
+        Box::pin(self.settle(order, payment)).await
     }
 
     /// Step 4: the order follows what came of its payment.

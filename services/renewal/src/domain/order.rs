@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use chrono::TimeDelta;
-use kernel::ids::{OrderId, PaymentId};
+use kernel::ids::{OrderId, PaymentId, RefundId};
 use rule_engine::reason::Reason;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// Where an order is in its life (section 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,12 @@ pub enum State {
     Expired,
     /// An automatic order that could not be paid.
     Failed,
+    /// Terms were taken back; the money is on its way (O-6).
+    Refunding,
+    /// Some items are refunded.
+    PartlyRefunded,
+    /// All items are refunded.
+    Refunded,
 }
 
 /// A row's state is none that this program knows.
@@ -33,7 +40,7 @@ pub struct UnknownState(String);
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::PendingPayment,
         Self::Paying,
         Self::Paid,
@@ -41,6 +48,9 @@ impl State {
         Self::Cancelled,
         Self::Expired,
         Self::Failed,
+        Self::Refunding,
+        Self::PartlyRefunded,
+        Self::Refunded,
     ];
 
     /// Its name in rows and in the contract.
@@ -54,13 +64,19 @@ impl State {
             Self::Cancelled => "CANCELLED",
             Self::Expired => "EXPIRED",
             Self::Failed => "FAILED",
+            Self::Refunding => "REFUNDING",
+            Self::PartlyRefunded => "PARTLY_REFUNDED",
+            Self::Refunded => "REFUNDED",
         }
     }
 
-    /// Whether the terms of the order are appended: it was paid, whatever came after (O-1).
+    /// Whether the terms of the order were appended: it was paid, whatever came after (O-1).
     #[must_use]
     pub const fn is_paid(self) -> bool {
-        matches!(self, Self::Paid | Self::Completed)
+        matches!(
+            self,
+            Self::Paid | Self::Completed | Self::Refunding | Self::PartlyRefunded | Self::Refunded
+        )
     }
 
     /// Why an order in this state cannot be paid now; nothing if it can.
@@ -70,10 +86,10 @@ impl State {
         match self {
             Self::PendingPayment => Ok(()),
             Self::Paying => Err(NotNow::Busy),
-            Self::Paid | Self::Completed => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
             Self::Cancelled | Self::Expired | Self::Failed => {
                 Err(NotNow::Never(Reason::OrderNotPayable))
             }
+            _ => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
         }
     }
 
@@ -82,8 +98,22 @@ impl State {
         match self {
             Self::PendingPayment | Self::Cancelled => Ok(()),
             Self::Paying => Err(NotNow::Busy),
-            Self::Paid | Self::Completed => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
             Self::Expired | Self::Failed => Err(NotNow::Never(Reason::OrderNotCancellable)),
+            _ => Err(NotNow::Never(Reason::OrderAlreadyPaid)),
+        }
+    }
+
+    /// Why nothing of an order in this state can be refunded now; nothing if something may be, or
+    /// was (O-6): its items tell.
+    pub const fn check_refundable(self) -> Result<(), NotNow> {
+        match self {
+            Self::Paid | Self::Completed | Self::PartlyRefunded | Self::Refunded => Ok(()),
+            // Its payment may succeed at any moment.
+            Self::Paying => Err(NotNow::Busy),
+            Self::Refunding => Err(NotNow::Never(Reason::OpenOrderExists)),
+            Self::PendingPayment | Self::Cancelled | Self::Expired | Self::Failed => {
+                Err(NotNow::Never(Reason::OrderNotRefundable))
+            }
         }
     }
 }
@@ -116,14 +146,24 @@ impl FromStr for State {
 /// crash, comes to the same, so that the wallet takes the money once (O-4).
 #[must_use]
 pub fn payment_id(order: OrderId, number: i32) -> PaymentId {
+    PaymentId(numbered(b"perennial.payment", order, number))
+}
+
+/// The id of the refund number `number` of an order, like [`payment_id`].
+#[must_use]
+pub fn refund_id(order: OrderId, number: i32) -> RefundId {
+    RefundId(numbered(b"perennial.refund", order, number))
+}
+
+fn numbered(what: &[u8], order: OrderId, number: i32) -> Uuid {
     let digest = Sha256::new()
-        .chain_update(b"perennial.payment")
+        .chain_update(what)
         .chain_update(order.0.as_bytes())
         .chain_update(number.to_be_bytes())
         .finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
-    PaymentId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// How long to wait before a step is repeated that has been tried `attempts` times: 1 s, doubling,

@@ -20,12 +20,22 @@ pub fn order_message(order: Order) -> pb::Order {
     let (parts, payment_refusal) = money_of(order.payment);
     let mut parts: HashMap<_, _> =
         parts.into_iter().map(|part| (part.instance_id.clone(), part)).collect();
+    let refunds = order.snapshot.refunds;
+    let state_of_item = |item: &SnapshotItem| {
+        let id = item.item.as_ref().map(|item| &item.instance_id);
+        let given_back = refunds.iter().filter(|refund| refund.refund.is_some());
+        match given_back.flat_map(|refund| &refund.instance_ids).find(|one| Some(*one) == id) {
+            Some(_) => pb::order_item::State::Refunded,
+            None if paid => pb::order_item::State::Extended,
+            None => pb::order_item::State::Pending,
+        }
+    };
     let items = order.snapshot.items.into_iter();
     pb::Order {
         order_id: order.id.to_string(),
         account_id: order.account.to_string(),
         state: state_message(state).into(),
-        items: items.map(|item| item_message(item, paid, &mut parts)).collect(),
+        items: items.map(|item| item_message(state_of_item(&item), item, &mut parts)).collect(),
         left_out: order.snapshot.left_out,
         payable: Some(order.payable.into()),
         create_time: Some(timestamp(order.create_time)),
@@ -36,6 +46,7 @@ pub fn order_message(order: Order) -> pb::Order {
         ended_why: order.ended_why,
         moved_instance_ids: order.snapshot.moved_instance_ids,
         version: order.version,
+        refunds: refunds.into_iter().filter_map(|refund| refund.refund).collect(),
     }
 }
 
@@ -48,8 +59,8 @@ fn money_of(payment: Option<Payment>) -> (Vec<ItemParts>, Option<PaymentRefusal>
 }
 
 fn item_message(
+    state: pb::order_item::State,
     stored: SnapshotItem,
-    paid: bool,
     parts: &mut HashMap<String, ItemParts>,
 ) -> pb::OrderItem {
     let mut item = stored.item.unwrap_or_default();
@@ -61,7 +72,6 @@ fn item_message(
         item.anchor_day = planned.anchor_day;
         item.days_already_past = planned.days_already_past;
     }
-    let state = if paid { pb::order_item::State::Extended } else { pb::order_item::State::Pending };
     let parts = parts.remove(&item.instance_id);
     pb::OrderItem { item: Some(item), state: state.into(), parts }
 }
@@ -77,6 +87,9 @@ pub const fn state_message(state: State) -> pb::order::State {
         State::Cancelled => pb::order::State::Cancelled,
         State::Expired => pb::order::State::Expired,
         State::Failed => pb::order::State::Failed,
+        State::Refunding => pb::order::State::Refunding,
+        State::PartlyRefunded => pb::order::State::PartlyRefunded,
+        State::Refunded => pb::order::State::Refunded,
     }
 }
 
@@ -92,5 +105,8 @@ pub const fn state_of(wire: pb::order::State) -> Option<State> {
         pb::order::State::Cancelled => Some(State::Cancelled),
         pb::order::State::Expired => Some(State::Expired),
         pb::order::State::Failed => Some(State::Failed),
+        pb::order::State::Refunding => Some(State::Refunding),
+        pb::order::State::PartlyRefunded => Some(State::PartlyRefunded),
+        pb::order::State::Refunded => Some(State::Refunded),
     }
 }

@@ -16,6 +16,7 @@ use super::bill::order_message;
 use crate::app::{
     Orders,
     lookup::{Listed, Part},
+    refund::Refunded,
 };
 
 /// Serves orders.
@@ -66,6 +67,20 @@ impl OrderService for OrderGrpc {
         let command = parse::pay(request.into_inner())?;
         let order = self.orders.pay(&command).await?.map(order_message);
         Ok(order.map(|order| pb::PayOrderResponse { order: Some(order) }).into_response())
+    }
+
+    #[instrument(skip_all, fields(order.id = request.get_ref().order_id))]
+    async fn refund_order(
+        &self,
+        request: Request<pb::RefundOrderRequest>,
+    ) -> Result<Response<pb::RefundOrderResponse>, Status> {
+        let command = parse::refund(request.get_ref())?;
+        let refunded = self.orders.refund(&command).await?.map(|refunded| {
+            let Refunded { order, made_manual } = refunded;
+            let order = Some(order_message(order));
+            pb::RefundOrderResponse { order, made_manual_ids: made_manual }
+        });
+        Ok(refunded.into_response())
     }
 
     #[instrument(skip_all, fields(order.id = request.get_ref().order_id))]

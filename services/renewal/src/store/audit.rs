@@ -14,8 +14,11 @@ const CHECKS: &[Check] = &[
          FROM instances i
          LEFT JOIN orders o ON o.account_id = i.account_id AND o.id = i.open_order_id
              AND EXISTS (SELECT 1 FROM {each:o.instance_ids} WHERE item.value = i.id)
+         LEFT JOIN terms t ON t.account_id = i.account_id AND t.instance_id = i.id
+             AND t.order_id = o.id AND t.reversed_by = o.refund_id
          WHERE i.open_order_id IS NOT NULL
-             AND (o.state IS NULL OR o.state NOT IN ('PENDING_PAYMENT', 'PAYING'))",
+             AND (o.state IS NULL OR o.state NOT IN ('PENDING_PAYMENT', 'PAYING', 'REFUNDING')
+                 OR o.state = 'REFUNDING' AND t.order_id IS NULL)",
     ),
     (
         "an open order holds its instances (O-2)",
@@ -27,12 +30,37 @@ const CHECKS: &[Check] = &[
              AND (i.open_order_id IS NULL OR i.open_order_id <> o.id)",
     ),
     (
+        "a refund under way holds its instances (O-2)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             'does not hold ' || t.instance_id AS found
+         FROM orders o
+         JOIN terms t ON t.account_id = o.account_id AND t.order_id = o.id
+             AND t.reversed_by = o.refund_id
+         LEFT JOIN instances i ON i.account_id = t.account_id AND i.id = t.instance_id
+         WHERE o.state = 'REFUNDING' AND (i.open_order_id IS NULL OR i.open_order_id <> o.id)",
+    ),
+    (
+        "what an order took back is refunded, and nothing else (O-6)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             o.state || ', but ' || COUNT(t.reversed_by) || ' of ' || COUNT(t.order_id)
+                 || ' terms are taken back' AS found
+         FROM orders o
+         LEFT JOIN terms t ON t.account_id = o.account_id AND t.order_id = o.id
+         WHERE o.state IN ('PAID', 'COMPLETED', 'REFUNDING', 'PARTLY_REFUNDED', 'REFUNDED')
+         GROUP BY o.account_id, o.id, o.state
+         HAVING o.state IN ('PAID', 'COMPLETED') AND COUNT(t.reversed_by) > 0
+             OR o.state = 'REFUNDED' AND COUNT(t.reversed_by) < COUNT(t.order_id)
+             OR o.state IN ('REFUNDING', 'PARTLY_REFUNDED') AND COUNT(t.reversed_by) = 0
+             OR o.state = 'PARTLY_REFUNDED' AND COUNT(t.reversed_by) = COUNT(t.order_id)",
+    ),
+    (
         "a live term was paid for by its order (O-1)",
         "SELECT t.account_id || '/' || t.instance_id AS subject,
              'its order is ' || COALESCE(o.state, 'unknown') AS found
          FROM terms t LEFT JOIN orders o ON o.account_id = t.account_id AND o.id = t.order_id
          WHERE t.kind = 'ORDER' AND t.reversed_by IS NULL
-             AND (o.state IS NULL OR o.state NOT IN ('PAID', 'COMPLETED'))",
+             AND (o.state IS NULL OR o.state NOT IN
+                 ('PAID', 'COMPLETED', 'REFUNDING', 'PARTLY_REFUNDED', 'REFUNDED'))",
     ),
     (
         "a paid order has extended each of its instances once (O-1)",
@@ -41,7 +69,7 @@ const CHECKS: &[Check] = &[
          FROM orders o CROSS JOIN {each:o.instance_ids}
          LEFT JOIN terms t ON t.account_id = o.account_id AND t.instance_id = item.value
              AND t.order_id = o.id
-         WHERE o.state IN ('PAID', 'COMPLETED')
+         WHERE o.state IN ('PAID', 'COMPLETED', 'REFUNDING', 'PARTLY_REFUNDED', 'REFUNDED')
          GROUP BY o.account_id, o.id, item.value HAVING COUNT(t.instance_id) <> 1",
     ),
     (
@@ -51,7 +79,7 @@ const CHECKS: &[Check] = &[
                  || CAST(COALESCE(SUM(t.amount), 0) AS bigint) AS found
          FROM orders o
          LEFT JOIN terms t ON t.account_id = o.account_id AND t.order_id = o.id
-         WHERE o.state IN ('PAID', 'COMPLETED')
+         WHERE o.state IN ('PAID', 'COMPLETED', 'REFUNDING', 'PARTLY_REFUNDED', 'REFUNDED')
          GROUP BY o.account_id, o.id, o.payable HAVING o.payable <> COALESCE(SUM(t.amount), 0)",
     ),
     (
@@ -91,14 +119,16 @@ const CHECKS: &[Check] = &[
          FROM orders
          WHERE state = 'PENDING_PAYMENT' AND next_attempt_at IS NULL
              OR state = 'PAYING' AND (next_attempt_at IS NULL OR payment_id IS NULL
-                 OR payment_time IS NULL)",
+                 OR payment_time IS NULL)
+             OR state = 'REFUNDING' AND (next_attempt_at IS NULL OR refund_id IS NULL)",
     ),
     (
         "an order at its end is left alone (O-4)",
         "SELECT account_id || '/' || {id:id} AS subject, state || ' with a next step' AS found
          FROM orders
          WHERE state IN ('COMPLETED', 'CANCELLED', 'EXPIRED', 'FAILED')
-             AND next_attempt_at IS NOT NULL",
+             AND next_attempt_at IS NOT NULL
+             OR state <> 'REFUNDING' AND refund_id IS NOT NULL",
     ),
 ];
 

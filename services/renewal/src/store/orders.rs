@@ -8,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, OrderId, PaymentId, RequestId},
+    ids::{AccountId, OrderId, PaymentId, RefundId, RequestId},
 };
 use prost::Message;
 use proto::{
@@ -55,6 +55,8 @@ pub struct Order {
     pub payment: Option<Payment>,
     /// Why it ended without being paid.
     pub ended_why: Option<Refusal>,
+    /// The refund under way (O-6).
+    pub refund_id: Option<RefundId>,
     /// When it was made.
     pub create_time: DateTime<Utc>,
     /// The first instant at which it can no longer be paid.
@@ -70,6 +72,12 @@ impl Order {
     #[must_use]
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         self.state == State::PendingPayment && now >= self.expire_time
+    }
+
+    /// The items whose money was given back, or is not known to be yet: what was taken back.
+    pub fn taken_back(&self) -> impl Iterator<Item = &str> {
+        let refunds = self.snapshot.refunds.iter();
+        refunds.flat_map(|refund| refund.instance_ids.iter().map(String::as_str))
     }
 
     /// The instances on it, in its order.
@@ -222,6 +230,7 @@ fn row(order: &Order) -> order::Model {
         payment_time: order.payment_time.map(values::micros),
         payment: order.payment.as_ref().map(Message::encode_to_vec),
         ended_why: order.ended_why.as_ref().map(Message::encode_to_vec),
+        refund_id: order.refund_id.map(|id| id.0),
         create_time: values::micros(order.create_time),
         expire_time: values::micros(order.expire_time),
         next_attempt_at: order.next_attempt_at.map(values::micros),
@@ -248,6 +257,7 @@ fn read(row: &order::Model) -> Result<Order, StoreError> {
         payment_time: row.payment_time.map(values::instant).transpose()?,
         payment: message(row.payment.as_deref(), id)?,
         ended_why: message(row.ended_why.as_deref(), id)?,
+        refund_id: row.refund_id.map(RefundId),
         create_time: values::instant(row.create_time)?,
         expire_time: values::instant(row.expire_time)?,
         next_attempt_at: row.next_attempt_at.map(values::instant).transpose()?,

@@ -296,6 +296,7 @@ pub const UNSOLD: &str = "unsold";
 pub struct Still {
     changes: AtomicI64,
     withdrawn: AtomicBool,
+    free: AtomicBool,
 }
 
 impl Still {
@@ -308,6 +309,11 @@ impl Still {
     /// Every instance costs 0.01 more.
     pub fn change(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nothing costs anything any more.
+    pub fn give_away(&self) {
+        self.free.store(true, Ordering::Relaxed);
     }
 
     fn changes(&self) -> i64 {
@@ -330,7 +336,9 @@ impl Pricing for Still {
         request: QuoteRenewalsRequest,
     ) -> Result<QuoteRenewalsResponse, RemoteError> {
         use catalog::quote_result::Result as Priced;
-        let payable = kernel::Money::new(100 + self.changes(), kernel::Currency::Cny);
+        let free = self.free.load(Ordering::Relaxed);
+        let price = if free { 0 } else { 100 + self.changes() };
+        let payable = kernel::Money::new(price, kernel::Currency::Cny);
         let price = |item: catalog::PriceFacts| {
             let mut settings = item.configuration.unwrap_or_default().settings.into_iter();
             let result = if settings.any(|setting| setting.value == UNSOLD) {

@@ -12,7 +12,8 @@ use kernel::{
     ids::{AccountId, PaymentId},
 };
 use proto::wallet::v1::{
-    Charge, ChargeRequest, ItemParts, Payment, PaymentRefusal, payment::State,
+    Charge, ChargeRequest, ItemParts, Payment, PaymentRefusal, Refund, RefundDestination,
+    RefundRequest, RefundedParts, payment::State, refund,
 };
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -47,6 +48,7 @@ struct Inner {
     charges: HashMap<String, Charge>,
     troubles: VecDeque<Trouble>,
     asked: Vec<ChargeRequest>,
+    refunds: HashMap<String, Refund>,
 }
 
 impl Purse {
@@ -68,6 +70,13 @@ impl Purse {
     /// Every charge that was asked for.
     pub fn asked(&self) -> Vec<ChargeRequest> {
         self.lock().asked.clone()
+    }
+
+    /// Every refund through a channel has arrived.
+    pub fn confirm_refunds(&self) {
+        for refund in self.lock().refunds.values_mut() {
+            refund.set_state(refund::State::Succeeded);
+        }
     }
 
     /// Every payment, by id.
@@ -125,6 +134,43 @@ fn paid_by_cash(item: proto::wallet::v1::PayableItem) -> ItemParts {
     ItemParts { instance_id: item.instance_id, cash: item.payable, ..ItemParts::default() }
 }
 
+impl Inner {
+    /// Puts back what cash paid for the items; through the channel it is as good as gone.
+    fn refund(&mut self, request: RefundRequest) -> Refund {
+        if let Some(refund) = self.refunds.get(&request.refund_id) {
+            return refund.clone();
+        }
+        let payment = &self.payments[&request.payment_id];
+        let through = request.destination() == RefundDestination::Channel;
+        let mut parts = Vec::new();
+        for id in &request.instance_ids {
+            let paid = payment.parts.iter().find(|part| part.instance_id == *id).unwrap();
+            let (mut back, cash) = (RefundedParts::default(), paid.cash.clone());
+            back.instance_id.clone_from(id);
+            if through {
+                back.channel = cash;
+            } else {
+                self.cash += cash.as_ref().unwrap().minor_units;
+                back.cash = cash;
+            }
+            parts.push(back);
+        }
+        let of = |part: &RefundedParts| part.cash.clone().or(part.channel.clone());
+        let amount = parts.iter().map(|part| of(part).unwrap().minor_units).sum();
+        let mut refund = Refund {
+            refund_id: request.refund_id.clone(),
+            payment_id: request.payment_id,
+            amount: Some(Money::new(amount, Cny).into()),
+            parts,
+            ..Refund::default()
+        };
+        let state = if through { refund::State::Pending } else { refund::State::Succeeded };
+        refund.set_state(state);
+        self.refunds.insert(request.refund_id, refund.clone());
+        refund
+    }
+}
+
 #[async_trait]
 impl Funds for Purse {
     async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError> {
@@ -170,6 +216,22 @@ impl Funds for Purse {
             payment
         });
         Ok(payment.clone())
+    }
+
+    async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError> {
+        let mut purse = self.lock();
+        match purse.troubles.pop_front() {
+            Some(Trouble::Down) => Err(closed()),
+            Some(Trouble::AnswerLost) => {
+                purse.refund(request);
+                Err(closed())
+            }
+            Some(Trouble::OtherPayment) => {
+                let payment_id = uuid::Uuid::nil().to_string();
+                Ok(Refund { payment_id, ..purse.refund(request) })
+            }
+            _ => Ok(purse.refund(request)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kernel::ids::RequestId;
 use platform::request::RequestDigest;
-use proto::renewal::v1 as pb;
+use proto::{renewal::v1 as pb, wallet::v1::RefundDestination};
 use rule_engine::plan::{Extent, Selection};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use crate::{
         failure::OrderError,
         pay::Pay,
         preview::Wanted,
+        refund::TakeBack,
     },
     store::orders::Order,
 };
@@ -57,6 +58,20 @@ pub fn pay(number: u128, order: &Order) -> Pay {
         account: acme(),
         order: order.id,
         choice: None,
+    }
+}
+
+/// A refund of the items `names` of `order` (none: all), as the request `number`.
+pub fn take_back(number: u128, order: &Order, names: &[&str]) -> TakeBack {
+    let instance_ids = names.iter().map(|&name| name.to_owned()).collect();
+    let request = pb::RefundOrderRequest { instance_ids, ..pb::RefundOrderRequest::default() };
+    TakeBack {
+        request: RequestId(Uuid::from_u128(number)),
+        digest: RequestDigest::of("RefundOrder", &request),
+        account: acme(),
+        order: order.id,
+        items: names.iter().map(|name| id(name)).collect(),
+        destination: RefundDestination::Unspecified,
     }
 }
 

@@ -7,7 +7,11 @@ use kernel::{
     Money,
     ids::{RefundId, VoucherId},
 };
-use platform::{database::retry, status::Replayed};
+use platform::{
+    database::retry,
+    fault::{Fault, point},
+    status::Replayed,
+};
 use rule_engine::reason::{Reason, Refusal};
 
 use super::{
@@ -27,7 +31,9 @@ impl Till {
     /// id and once for each item. A refund id that is known is answered as it is stored (O-3).
     pub async fn refund(&self, ask: &RefundAsk) -> Result<Replayed<Refund>, WalletError> {
         let now = self.env.now();
-        retry(|| self.try_refund(ask, now)).await
+        let refund = retry(|| self.try_refund(ask, now)).await?;
+        point(Fault::AfterRefund);
+        Ok(refund)
     }
 
     async fn try_refund(

@@ -13,6 +13,7 @@ use rule_engine::{
     instance::{Billing, PendingChange},
     kind::OrderKind,
     plan::{Extent, Inclusion, Item, Mode, Selection, Ticked},
+    refund::{Standing, extended},
     term::{Lease, PricedSpan, Term},
 };
 
@@ -153,6 +154,53 @@ fn try_item(stored: &SnapshotItem) -> Option<Item> {
         configuration,
         term,
     })
+}
+
+/// What the instance of a paid item was before its term, and what the term made of it (O-6).
+pub fn standings(stored: &SnapshotItem) -> Result<(Standing, Standing), StoreError> {
+    try_standings(stored).ok_or_else(|| {
+        let id = stored.item.as_ref().map_or("?", |item| item.instance_id.as_str());
+        StoreError::Unreadable(format!("what {id} was before it was renewed"))
+    })
+}
+
+fn try_standings(stored: &SnapshotItem) -> Option<(Standing, Standing)> {
+    let planned = stored.planned.as_ref()?;
+    let before = planned.before.as_ref()?;
+    let pending = pending(before.pending_configuration.clone(), before.pending_from);
+    let standing = Standing {
+        billing: billing(before.expire_time, before.anchor_day)?,
+        configuration: configuration(before.configuration.clone()).ok()?,
+        pending: pending.ok()?,
+    };
+    let Billing::Prepaid(lease) = billing(planned.end_time, planned.anchor_day)? else {
+        return None;
+    };
+    let bought = match planned.configuration.clone() {
+        None => None,
+        Some(wire) => Some(configuration(Some(wire)).ok()?),
+    };
+    let pending = self::pending(planned.pending_configuration.clone(), planned.pending_from);
+    let pending = pending.ok()?;
+    let after = extended(&standing, lease, bought, pending, planned.nothing_pending);
+    Some((standing, after))
+}
+
+fn billing(end: Option<prost_types::Timestamp>, anchor: i32) -> Option<Billing> {
+    let Some(end) = end else { return Some(Billing::Postpaid) };
+    let anchor = DayOfMonth::try_from(u32::try_from(anchor).ok()?).ok()?;
+    Some(Billing::Prepaid(Lease { end: instant(end).ok()?, anchor }))
+}
+
+/// The pending change, if there is one.
+fn pending(
+    wire: Option<types::Configuration>,
+    from: Option<prost_types::Timestamp>,
+) -> Result<Option<PendingChange>, String> {
+    let Some(wire) = wire else { return Ok(None) };
+    let from = from.ok_or("it never takes effect")?;
+    let effective = instant(from).map_err(|error| error.to_string())?;
+    Ok(Some(PendingChange { configuration: configuration(Some(wire))?, effective }))
 }
 
 fn span(wire: &proto::catalog::v1::PricedSpan) -> Option<PricedSpan> {

@@ -15,16 +15,40 @@ fn states_are_stored_by_name() {
 fn an_order_is_paid_or_cancelled_only_while_it_awaits_its_payment() {
     use NotNow::{Busy, Never};
     use Reason::{OrderAlreadyPaid, OrderNotCancellable, OrderNotPayable};
+    let paid = Err(Never(OrderAlreadyPaid));
     for (state, payable, cancellable) in [
         (State::PendingPayment, Ok(()), Ok(())),
         (State::Paying, Err(Busy), Err(Busy)),
-        (State::Paid, Err(Never(OrderAlreadyPaid)), Err(Never(OrderAlreadyPaid))),
-        (State::Completed, Err(Never(OrderAlreadyPaid)), Err(Never(OrderAlreadyPaid))),
+        (State::Paid, paid, paid),
+        (State::Completed, paid, paid),
+        (State::Refunding, paid, paid),
+        (State::PartlyRefunded, paid, paid),
+        (State::Refunded, paid, paid),
         (State::Cancelled, Err(Never(OrderNotPayable)), Ok(())),
         (State::Expired, Err(Never(OrderNotPayable)), Err(Never(OrderNotCancellable))),
         (State::Failed, Err(Never(OrderNotPayable)), Err(Never(OrderNotCancellable))),
     ] {
         assert_eq!((state.check_payable(), state.check_cancellable()), (payable, cancellable));
+    }
+}
+
+// O-6: ORDER_NOT_REFUNDABLE
+#[test]
+fn only_what_was_paid_is_refunded() {
+    use NotNow::{Busy, Never};
+    for (state, refundable) in [
+        (State::PendingPayment, Err(Never(Reason::OrderNotRefundable))),
+        (State::Paying, Err(Busy)),
+        (State::Paid, Ok(())),
+        (State::Completed, Ok(())),
+        (State::Cancelled, Err(Never(Reason::OrderNotRefundable))),
+        (State::Expired, Err(Never(Reason::OrderNotRefundable))),
+        (State::Failed, Err(Never(Reason::OrderNotRefundable))),
+        (State::Refunding, Err(Never(Reason::OpenOrderExists))),
+        (State::PartlyRefunded, Ok(())),
+        (State::Refunded, Ok(())),
+    ] {
+        assert_eq!(state.check_refundable(), refundable, "{state}");
     }
 }
 
@@ -36,6 +60,9 @@ fn each_payment_of_each_order_has_an_id_of_its_own_that_never_changes() {
     let ids = [payment_id(first, 1), payment_id(first, 2), payment_id(second, 1)];
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     assert_eq!(ids[0].to_string(), "6aeb90c7-efd4-8c01-8b67-8ecd691c9a14");
+    let refunds = [refund_id(first, 1), refund_id(first, 2), refund_id(second, 1)];
+    assert!(refunds[0] != refunds[1] && refunds[1] != refunds[2] && refunds[0] != refunds[2]);
+    assert_ne!(refunds[0].0, ids[0].0);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Requests to commands: every bad field at once.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, OrderId, RequestId, VoucherId},
+    ids::{AccountId, InstanceId, OrderId, RequestId, VoucherId},
 };
 use platform::{page::page_size, request::RequestDigest, status::BadRequest};
 use proto::{
     convert::{instant, known},
     renewal::v1::{self as pb, create_renewal_order_request as create, payment_choice},
     r#type::v1 as types,
+    wallet::v1::RefundDestination,
 };
 use tonic::Status;
 
@@ -19,6 +22,7 @@ use crate::{
         create::{Create, What},
         pay::Pay,
         preview::Wanted,
+        refund::TakeBack,
     },
     grpc::bill::state_of,
     store::orders::list,
@@ -30,6 +34,9 @@ const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// The most vouchers that a payer may name.
 const MOST_VOUCHERS: usize = 100;
+
+/// The most items of an order.
+const MOST_ITEMS: usize = 1_000;
 
 /// The most rows that may be leapt over.
 const MOST_SKIPPED: i32 = 100_000;
@@ -101,6 +108,38 @@ pub fn pay(request: pb::PayOrderRequest) -> Result<Pay, Status> {
     match (id, account, order) {
         (Some(request_id), Some(account), Some(order)) if bad.is_empty() => {
             Ok(Pay { request: request_id, digest, account, order, choice: request.pay })
+        }
+        _ => Err(bad.into_status()),
+    }
+}
+
+pub fn refund(request: &pb::RefundOrderRequest) -> Result<TakeBack, Status> {
+    let digest = pb::RefundOrderRequest { request_id: String::new(), ..request.clone() };
+    let digest = RequestDigest::of("RefundOrder", &digest);
+    let mut bad = BadRequest::default();
+    let id = uuid::<RequestId>(&mut bad, "request_id", &request.request_id);
+    let account = wire::id::<AccountId>(&mut bad, "account_id", &request.account_id);
+    let order = uuid::<OrderId>(&mut bad, "order_id", &request.order_id);
+    let mut items = BTreeSet::new();
+    if request.instance_ids.len() > MOST_ITEMS {
+        bad.note("instance_ids", format!("must be at most {MOST_ITEMS}"));
+    }
+    for (number, text) in request.instance_ids.iter().take(MOST_ITEMS).enumerate() {
+        let field = format!("instance_ids[{number}]");
+        let item = wire::id::<InstanceId>(&mut bad, field.as_str(), text);
+        if item.is_some_and(|item| !items.insert(item)) {
+            bad.note(field, "is named twice");
+        }
+    }
+    // Unset is a value like any other.
+    let destination = RefundDestination::try_from(request.destination);
+    let destination = bad.field(
+        "destination",
+        destination.map_err(|_| "must be one of the values of the enumeration"),
+    );
+    match (id, account, order, destination) {
+        (Some(request), Some(account), Some(order), Some(destination)) if bad.is_empty() => {
+            Ok(TakeBack { request, digest, account, order, items, destination })
         }
         _ => Err(bad.into_status()),
     }

@@ -5,11 +5,12 @@ use super::*;
 use crate::store::backend_of;
 use crate::tests::{
     cloud::{clouds, prepaid},
-    renewals::{create, create_paid},
+    purse::Trouble,
+    renewals::{create, create_paid, take_back},
 };
 
-/// What is done to the rows of one paid order of `paid` and one open order of `open`, and the one
-/// invariant that is off then.
+/// What is done to the rows of a paid order of `paid`, an open order of `open` and an order of `back`
+/// that is being refunded, and the one invariant that is off then.
 const DAMAGE: &[(&str, &str)] = &[
     (
         "UPDATE orders SET state = 'CANCELLED', next_attempt_at = NULL
@@ -17,14 +18,34 @@ const DAMAGE: &[(&str, &str)] = &[
         "who is claimed",
     ),
     ("UPDATE orders SET instance_ids = '[]' WHERE state = 'PENDING_PAYMENT'", "who is claimed"),
-    ("UPDATE instances SET open_order_id = NULL", "an open order holds"),
+    ("UPDATE instances SET open_order_id = NULL WHERE id = 'open'", "an open order holds"),
+    ("UPDATE instances SET open_order_id = NULL WHERE id = 'back'", "a refund under way holds"),
+    (
+        "UPDATE terms SET reversed_by = order_id WHERE kind = 'ORDER' AND instance_id = 'paid';
+         UPDATE instances SET paid_until = (SELECT end_time FROM terms
+                 WHERE instance_id = 'paid' AND kind = 'REGISTRATION'),
+             anchor = (SELECT anchor FROM terms
+                 WHERE instance_id = 'paid' AND kind = 'REGISTRATION')
+         WHERE id = 'paid'",
+        "what an order took back",
+    ),
+    (
+        "UPDATE orders SET refund_id = id WHERE state = 'REFUNDING';
+         UPDATE instances SET open_order_id = (SELECT id FROM orders WHERE state = 'REFUNDING')
+         WHERE id = 'back'",
+        "who is claimed",
+    ),
     ("UPDATE orders SET state = 'EXPIRED' WHERE state = 'COMPLETED'", "a live term was paid"),
     (
-        "UPDATE terms SET kind = 'ADJUSTMENT', order_id = NULL WHERE kind = 'ORDER';
+        "UPDATE terms SET kind = 'ADJUSTMENT', order_id = NULL
+         WHERE kind = 'ORDER' AND instance_id = 'paid';
          UPDATE orders SET payable = 0 WHERE state = 'COMPLETED'",
         "a paid order has extended",
     ),
-    ("UPDATE terms SET amount = amount + 1 WHERE kind = 'ORDER'", "an order costs the sum"),
+    (
+        "UPDATE terms SET amount = amount + 1 WHERE kind = 'ORDER' AND instance_id = 'paid'",
+        "an order costs the sum",
+    ),
     ("UPDATE instances SET paid_until = paid_until - 1 WHERE id = 'paid'", "an instance is paid"),
     ("UPDATE instances SET anchor = 7 WHERE id = 'open'", "an instance is paid"),
     ("UPDATE instances SET billing_mode = 'POSTPAID' WHERE id = 'open'", "what is postpaid"),
@@ -33,7 +54,15 @@ const DAMAGE: &[(&str, &str)] = &[
          WHERE kind = 'REGISTRATION' AND instance_id = 'paid'",
         "live terms",
     ),
-    ("UPDATE orders SET next_attempt_at = NULL", "an order that is not at its end"),
+    (
+        "UPDATE orders SET next_attempt_at = NULL WHERE state = 'PENDING_PAYMENT'",
+        "an order that is not at its end",
+    ),
+    (
+        "UPDATE orders SET next_attempt_at = NULL WHERE state = 'REFUNDING'",
+        "an order that is not at its end",
+    ),
+    ("UPDATE orders SET refund_id = id WHERE state = 'COMPLETED'", "an order at its end"),
     ("UPDATE orders SET next_attempt_at = 1", "an order at its end"),
 ];
 
@@ -42,11 +71,14 @@ const DAMAGE: &[(&str, &str)] = &[
 async fn the_audit_finds_each_damage_and_nothing_else() {
     let (clouds, _folder) = clouds("audit").await;
     for cloud in clouds {
-        cloud.purse.put(100);
-        let rows = ["paid", "open"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
+        cloud.purse.put(200);
+        let rows = ["paid", "open", "back"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
         cloud.register(rows.into()).await;
         cloud.order(&create_paid(1, &["paid"])).await.unwrap();
         cloud.order(&create(2, &["open"])).await.unwrap();
+        let back = cloud.order(&create_paid(3, &["back"])).await.unwrap();
+        cloud.purse.fail([Trouble::Down]);
+        cloud.orders.refund(&take_back(4, &back, &[])).await.unwrap_err();
         assert_eq!(cloud.off().await, Vec::<String>::new());
         for (damage, invariant) in DAMAGE {
             let transaction = cloud.store.begin().await.unwrap();

@@ -42,6 +42,8 @@ pub struct Model {
     pub payment: Option<Vec<u8>>,
     /// An encoded `Refusal`: why it ended without being paid.
     pub ended_why: Option<Vec<u8>>,
+    /// The refund that is under way.
+    pub refund_id: Option<Uuid>,
     /// When it was made.
     pub create_time: i64,
     /// Until when it can be paid.

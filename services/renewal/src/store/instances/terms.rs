@@ -1,12 +1,15 @@
 //! The last terms of an instance, and what a correction does to them (I-2).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use kernel::ids::RequestId;
+use kernel::ids::{AccountId, InstanceId, OrderId, RefundId, RequestId};
 use rule_engine::{calendar::DayOfMonth, instance::Instance, term::Term};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, sea_query::Expr,
 };
+use uuid::Uuid;
 
 use super::{
     Loaded,
@@ -104,6 +107,49 @@ impl Tail {
         update.exec(connection).await?;
         Ok(())
     }
+}
+
+/// The last live term of each of the account's instances `ids` that has one from `from` on: its
+/// first instant, and the order that appended it.
+pub async fn last_from<C: ConnectionTrait>(
+    connection: &C,
+    account: &AccountId,
+    ids: &[InstanceId],
+    from: DateTime<Utc>,
+) -> Result<HashMap<String, (DateTime<Utc>, Option<OrderId>)>, StoreError> {
+    let query = term::Entity::find()
+        .select_only()
+        .columns([term::Column::InstanceId, term::Column::StartTime, term::Column::OrderId])
+        .filter(term::Column::AccountId.eq(account.as_str()))
+        .filter(term::Column::InstanceId.is_in(ids.iter().map(InstanceId::as_str)))
+        .filter(term::Column::ReversedBy.is_null())
+        .filter(term::Column::StartTime.gte(values::micros(from)))
+        .order_by_asc(term::Column::StartTime);
+    let rows: Vec<(String, i64, Option<Uuid>)> = query.into_tuple().all(connection).await?;
+    let last = |(id, start, order): (String, i64, Option<Uuid>)| {
+        Ok((id, (values::instant(start)?, order.map(OrderId))))
+    };
+    // Of several the latest is kept.
+    rows.into_iter().map(last).collect()
+}
+
+/// Marks the live terms that the order appended to the instances `ids` as taken back by `refund`,
+/// and answers how many there were (O-1, O-6): they stay as rows, and free their places.
+pub async fn reverse<C: ConnectionTrait>(
+    transaction: &C,
+    account: &AccountId,
+    order: OrderId,
+    ids: &[InstanceId],
+    refund: RefundId,
+) -> Result<usize, StoreError> {
+    let update = term::Entity::update_many()
+        .col_expr(term::Column::ReversedBy, Expr::value(Some(refund.0)))
+        .filter(term::Column::AccountId.eq(account.as_str()))
+        .filter(term::Column::InstanceId.is_in(ids.iter().map(InstanceId::as_str)))
+        .filter(term::Column::OrderId.eq(order.0))
+        .filter(term::Column::ReversedBy.is_null());
+    let reversed = update.exec(transaction).await?.rows_affected;
+    Ok(usize::try_from(reversed).unwrap_or(usize::MAX))
 }
 
 /// Appends a term of kind `ADJUSTMENT`, which costs nothing, to the instance's.

@@ -175,6 +175,7 @@ fn orders(id: Ids<'_>) -> TableCreateStatement {
         .col(big_integer_null("payment_time"))
         .col(binary_null("payment"))
         .col(binary_null("ended_why"))
+        .col(uuid_null("refund_id"))
         .col(big_integer("create_time"))
         .col(big_integer("expire_time"))
         .col(big_integer_null("next_attempt_at"))
