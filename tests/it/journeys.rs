@@ -6,6 +6,7 @@ mod catalog;
 mod change;
 mod channels;
 mod instances;
+mod ledger;
 mod lists;
 mod money;
 mod prices;

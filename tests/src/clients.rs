@@ -16,6 +16,7 @@ use proto::{
     wallet::{
         internal::v1::sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
         v1::{
+            ledger_service_client::LedgerServiceClient,
             payment_service_client::PaymentServiceClient,
             voucher_service_client::VoucherServiceClient,
             wallet_service_client::WalletServiceClient,
@@ -104,6 +105,12 @@ impl Clients {
     #[must_use]
     pub fn wallets(&self) -> WalletServiceClient<Channel> {
         WalletServiceClient::new(self.wallet.clone())
+    }
+
+    /// Statements, exports and the audit of the ledgers.
+    #[must_use]
+    pub fn ledgers(&self) -> LedgerServiceClient<Channel> {
+        LedgerServiceClient::new(self.wallet.clone())
     }
 
     /// Vouchers.

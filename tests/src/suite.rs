@@ -100,6 +100,18 @@ impl Deref for Suite {
     }
 }
 
+/// What keeps the scheduler from doing anything that a test has not asked for.
+const NO_SCHEDULES: [&str; 8] = [
+    "--advance-interval-seconds",
+    "0",
+    "--anchor-interval-seconds",
+    "0",
+    "--expire-holds-interval-seconds",
+    "0",
+    "--expire-vouchers-interval-seconds",
+    "0",
+];
+
 impl Suite {
     /// Starts the suite.
     pub async fn start(backend: Backend, layout: Layout) -> Self {
@@ -130,7 +142,7 @@ impl Suite {
         let mut words = vec!["perennial".to_owned()];
         words.extend(SERVICES.map(str::to_owned));
         words.extend(databases.iter().cloned());
-        words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
+        words.extend(NO_SCHEDULES.map(str::to_owned));
         let suite = Line::try_parse_from(words).expect("a good command line").suite;
         let listen = "127.0.0.1:0".parse().expect("an address");
         let args = ServeArgs { listen, request_timeout_seconds: 30, drain_seconds: 0 };
@@ -156,7 +168,7 @@ impl Suite {
         for group in groups {
             let mut words: Vec<_> = group.iter().map(|&role| role.to_owned()).collect();
             words.extend(databases.iter().cloned());
-            words.extend(["--advance-interval-seconds", "0"].map(str::to_owned));
+            words.extend(NO_SCHEDULES.map(str::to_owned));
             for Started { roles, process, .. } in &processes {
                 let address = format!("http://127.0.0.1:{}", process.port);
                 for other in roles.iter().filter(|role| **role != "scheduler") {

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement,
+    ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement, Value,
 };
 
 use crate::database::Backend;
@@ -52,6 +52,24 @@ pub async fn findings(
     transaction: &DatabaseTransaction,
     checks: &[Check],
 ) -> Result<Vec<Finding>, DbErr> {
+    findings_of(transaction, checks, None).await
+}
+
+/// What of one account a check reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Only<'a> {
+    /// The account.
+    pub account: &'a str,
+    /// Every table of the checks; each has a column `account`.
+    pub tables: &'a [&'a str],
+}
+
+/// What `checks` find, as [`findings`], in the rows of one account if that is asked.
+pub async fn findings_of(
+    transaction: &DatabaseTransaction,
+    checks: &[Check],
+    only: Option<Only<'_>>,
+) -> Result<Vec<Finding>, DbErr> {
     let backend = match transaction.get_database_backend() {
         DbBackend::Postgres => Backend::Postgres,
         _ => Backend::Sqlite,
@@ -60,9 +78,11 @@ pub async fn findings(
         transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
     }
     let mut findings = Vec::new();
+    let narrowed = only.map(|only| narrowed(backend, only)).unwrap_or_default();
+    let values: Vec<Value> = only.map(|only| only.account.into()).into_iter().collect();
     for (invariant, query) in checks {
-        let query = format!("{} LIMIT {MOST}", in_words_of(backend, query));
-        let query = Statement::from_string(backend.dialect(), query);
+        let query = format!("{narrowed}{} LIMIT {MOST}", in_words_of(backend, query));
+        let query = Statement::from_sql_and_values(backend.dialect(), query, values.clone());
         let off = Off::find_by_statement(query).all(transaction).await?;
         findings.extend(off.into_iter().map(|Off { subject, found }| Finding {
             invariant,
@@ -71,6 +91,15 @@ pub async fn findings(
         }));
     }
     Ok(findings)
+}
+
+/// What stands before a query that is to see the rows of one account only, which is its parameter:
+/// each table stands for a part of itself.
+fn narrowed(backend: Backend, only: Only<'_>) -> String {
+    let itself = backend.pick("main.", "");
+    let part =
+        |table: &&str| format!("{table} AS (SELECT * FROM {itself}{table} WHERE account = $1)");
+    format!("WITH {} ", only.tables.iter().map(part).collect::<Vec<_>>().join(", "))
 }
 
 /// `query` as `backend` understands it.

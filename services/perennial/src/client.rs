@@ -3,7 +3,7 @@
 //! ```text
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
-//! catalog, accounts, instances, renewals, orders, wallet, vouchers, sandbox, operations: the commands
+//! catalog, accounts, instances, renewals, orders, wallet, vouchers, ledger, sandbox, operations: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -12,6 +12,7 @@ mod accounts;
 mod catalog;
 mod failure;
 mod instances;
+mod ledger;
 mod message;
 mod operations;
 mod orders;
@@ -57,9 +58,15 @@ pub enum Command {
     /// Wallets: cash, deposits and the ledger.
     #[command(subcommand, after_help = EXIT_CODES)]
     Wallet(wallet::Command),
-    /// Vouchers: issue, list, and see what they would pay.
+    /// Vouchers: issue, redeem, revoke, list, and see what they would pay.
     #[command(subcommand, after_help = EXIT_CODES)]
     Vouchers(vouchers::Command),
+    /// A month of an account: what there was, every movement, and what there is then.
+    #[command(after_help = ledger::STATEMENT_EXAMPLES)]
+    Statement(ledger::StatementArgs),
+    /// The ledger: export it, and let it prove itself.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Ledger(ledger::Command),
     /// Pay as a payment gateway does, and do wrong what gateways do wrong. To try things out.
     #[command(after_help = sandbox::EXAMPLES)]
     PaySandbox(Box<sandbox::SandboxArgs>),
@@ -136,6 +143,8 @@ impl Command {
             Self::Orders(command) => command.run(client).await,
             Self::Wallet(command) => command.run(client).await,
             Self::Vouchers(command) => command.run(client).await,
+            Self::Statement(args) => args.run(client).await,
+            Self::Ledger(command) => command.run(client).await,
             Self::PaySandbox(args) => args.run(client).await,
             Self::Events(args) => args.run(client).await,
             Self::Schedules(args) => args.run(client).await,

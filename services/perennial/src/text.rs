@@ -3,4 +3,5 @@
 pub mod bill;
 pub mod ledger;
 pub mod show;
+pub mod statement;
 pub mod table;

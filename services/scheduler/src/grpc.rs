@@ -78,21 +78,21 @@ impl ApiError for SchedulerError {
     fn code(&self) -> Code {
         match self {
             Self::NotFound(_) => Code::NotFound,
-            Self::Remote(..) => Code::Unavailable,
+            Self::Remote { .. } => Code::Unavailable,
         }
     }
 
     fn reason(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "SCHEDULE_NOT_FOUND",
-            Self::Remote(..) => SERVICE_UNAVAILABLE,
+            Self::Remote { .. } => SERVICE_UNAVAILABLE,
         }
     }
 
     fn metadata(&self) -> HashMap<String, String> {
         match self {
             Self::NotFound(kind) => HashMap::from([("kind".to_owned(), kind.clone())]),
-            Self::Remote(..) => HashMap::new(),
+            Self::Remote { .. } => HashMap::new(),
         }
     }
 }
@@ -100,7 +100,7 @@ impl ApiError for SchedulerError {
 impl From<SchedulerError> for Status {
     fn from(error: SchedulerError) -> Self {
         match error {
-            SchedulerError::Remote(service, status) => pass_on(service, status),
+            SchedulerError::Remote { service, status } => pass_on(service, status),
             error @ SchedulerError::NotFound(_) => status_of(&error),
         }
     }

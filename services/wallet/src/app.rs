@@ -1,5 +1,6 @@
 //! The use cases: load, decide, save. Reads the clock once per call.
 
+mod book;
 mod charge;
 mod confirm;
 mod fund;
@@ -7,12 +8,13 @@ mod intent;
 mod look;
 mod notice;
 mod refund;
+mod statement;
 
 use std::{collections::HashMap, sync::Arc};
 
 use kernel::{
     Env, Money,
-    ids::{AccountId, PaymentId, RequestId},
+    ids::{AccountId, PaymentId, RequestId, VoucherId},
 };
 use platform::{
     database::MaybeTransient,
@@ -25,16 +27,18 @@ use rule_engine::reason::{Reason, Refusal};
 use tonic::Code;
 
 pub use self::{
+    book::IssueCodes,
     charge::Till,
     confirm::Callback,
     fund::Issue,
     intent::{Checkout, Swept},
-    look::{Preview, Previewed},
+    look::{Basket, ListedVouchers, Preview, Previewed, VoucherList, why_not},
+    statement::{Asked, Line, Statement, Total},
 };
 use crate::{
     domain::{
-        ChannelNotNeeded, Channels, Charge, Confirmed, Payment, Refund, RefundAsk, RefundRefused,
-        ToCash, WALLET_NOT_FOUND,
+        ChannelNotNeeded, Channels, Charge, CodeRefused, Confirmed, Payment, Refund, RefundAsk,
+        RefundRefused, ToCash, WALLET_NOT_FOUND,
     },
     store::{Store, StoreError},
 };
@@ -113,6 +117,12 @@ pub enum WalletError {
     /// The account has no wallet.
     #[error("account {0} has no wallet")]
     NotFound(AccountId),
+    /// The account has no such voucher.
+    #[error("the account has no voucher {0}")]
+    VoucherNotFound(VoucherId),
+    /// The code gives no voucher.
+    #[error(transparent)]
+    CodeRefused(#[from] CodeRefused),
     /// The rules say no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -183,10 +193,13 @@ impl ApiError for WalletError {
     fn code(&self) -> Code {
         match self {
             Self::NotFound(_)
+            | Self::VoucherNotFound(_)
+            | Self::CodeRefused(CodeRefused::NotFound)
             | Self::NoSuchChannel(_)
             | Self::IntentNotFound(_)
             | Self::PaymentNotFound(_) => Code::NotFound,
             Self::Refused(_)
+            | Self::CodeRefused(CodeRefused::Used | CodeRefused::Expired)
             | Self::ClockSkew
             | Self::ChannelNotNeeded(_)
             | Self::NotRefundable(_)
@@ -203,6 +216,8 @@ impl ApiError for WalletError {
     fn reason(&self) -> &'static str {
         match self {
             Self::NotFound(_) => WALLET_NOT_FOUND,
+            Self::VoucherNotFound(_) => "VOUCHER_NOT_FOUND",
+            Self::CodeRefused(refused) => refused.reason(),
             Self::Refused(refusal) => refusal.reason.code(),
             Self::Reused(_) => Reason::RequestIdReused.code(),
             Self::ClockSkew => Reason::ClockSkew.code(),
@@ -234,6 +249,8 @@ impl ApiError for WalletError {
             Self::NotRefundable(_) => Some("O-6"),
             Self::NotFound(_)
             | Self::PaymentNotFound(_)
+            | Self::VoucherNotFound(_)
+            | Self::CodeRefused(_)
             | Self::NoSuchChannel(_)
             | Self::BadCallback { .. }
             | Self::LostRace

@@ -4,29 +4,35 @@
 //! is decided here is that nothing moves twice, that nothing falls below zero, and that every
 //! movement leaves an entry.
 
+mod chain;
 mod channel;
+mod code;
 mod ledger;
 mod news;
 mod payment;
 mod purse;
 mod refund;
+mod statement;
 mod voucher;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Currency, Money, ids::AccountId};
 
 pub use self::{
+    chain::{Hash, Link},
     channel::{Channel, Channels},
+    code::{Code, CodeRefused},
     ledger::{About, Entry, LedgerAccount},
     news::{Booked, Confirmed, News, ToCash, Verdict, judge},
     payment::{Bill, Charge, Intent, Outcome, Payment, PaymentRefusal, WALLET_NOT_FOUND},
     purse::{ChannelNotNeeded, Purse},
     refund::{Refund, RefundAsk, RefundRefused, RefundedItem, RefundedVoucher, plan},
+    statement::{Balances, MovementKind, Side, moved},
     voucher::{Grant, Voucher, VoucherState},
 };
 
 /// How far the instant that a caller decided at may be from this service's clock.
-const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
+pub const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether `as_of` is too far from `now` to be believed: `CLOCK_SKEW` (O-8).
 pub fn skewed(as_of: DateTime<Utc>, now: DateTime<Utc>) -> bool {
@@ -47,13 +53,16 @@ pub struct Wallet {
     pub issued: i64,
     /// The number of its last entry; 0 before the first.
     pub entries: i64,
+    /// The hash of its last entry.
+    pub head: Hash,
     pub create_time: DateTime<Utc>,
 }
 
 impl Wallet {
     /// A new wallet is empty.
     pub fn open(account: AccountId, currency: Currency, now: DateTime<Utc>) -> Self {
-        Self { account, currency, cash: 0, held: 0, issued: 0, entries: 0, create_time: now }
+        let (head, create_time) = (Hash::NONE, now);
+        Self { account, currency, cash: 0, held: 0, issued: 0, entries: 0, head, create_time }
     }
 
     /// The cash that can be spent.

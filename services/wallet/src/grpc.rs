@@ -1,5 +1,6 @@
 //! Messages to commands, results to messages, errors to statuses.
 
+mod ledger;
 mod parse;
 mod payments;
 mod show;
@@ -49,6 +50,7 @@ impl WalletGrpc {
         use proto::wallet::{
             internal::v1::sweep_service_server::SweepServiceServer,
             v1::{
+                ledger_service_server::LedgerServiceServer,
                 payment_service_server::PaymentServiceServer,
                 voucher_service_server::VoucherServiceServer,
                 wallet_service_server::WalletServiceServer,
@@ -58,6 +60,7 @@ impl WalletGrpc {
         routes
             .add_service(WalletServiceServer::new(self.clone()))
             .add_service(VoucherServiceServer::new(self.clone()))
+            .add_service(LedgerServiceServer::new(self.clone()))
             .add_service(SweepServiceServer::new(self.clone()))
             .add_service(payments.max_decoding_message_size(LARGEST_REQUEST));
     }

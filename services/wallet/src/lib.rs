@@ -91,14 +91,15 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What must always hold of the wallet and does not, one sentence each: balances against their
-/// entries, vouchers against what was issued, payments against their parts (W-2, V-4, V-5). Only
+/// entries, vouchers against what was issued, payments against their parts, and the chains of
+/// hashes (W-2, V-4, V-5). Only
 /// reads, and refuses a database that is not there or whose schema is older. Every service's audit
 /// is given the environment; nothing here depends on the time.
 pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
     let database = Database::open_to_read::<Migrator>(&args.wallet_database_url).await;
-    let findings = Store::new(database.context("cannot audit the wallet")?).audit().await;
-    let findings = findings.context("could not audit the wallet database")?;
-    Ok(findings.iter().map(ToString::to_string).collect())
+    let audited = Store::new(database.context("cannot audit the wallet")?).audit(None).await;
+    let audited = audited.context("could not audit the wallet database")?;
+    Ok(audited.findings.iter().map(ToString::to_string).collect())
 }
 
 async fn connect(args: &Args) -> anyhow::Result<Database> {

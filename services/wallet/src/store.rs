@@ -1,10 +1,12 @@
 //! Keeps what was decided: rows, transactions, lists.
 
+mod anchors;
 mod audit;
 mod bulk;
 mod entity;
 mod migration;
 mod rows;
+mod statement;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,15 +23,17 @@ use sea_orm::{
     QuerySelect as _, Select, Statement,
 };
 
+pub use self::{
+    audit::Audited,
+    migration::Migrator,
+    rows::corrupt,
+    statement::{Span, Sum},
+    unit::{Codes, Known, NewCallback, Unit, VouchersWanted},
+};
 use self::{
     bulk::Column,
     entity::{entry, payment, voucher, wallet},
     rows::micros,
-};
-pub use self::{
-    migration::Migrator,
-    rows::corrupt,
-    unit::{Known, NewCallback, Unit, VouchersWanted},
 };
 use crate::domain::{Entry, Funds, Payment, Voucher, Wallet};
 
@@ -61,6 +65,16 @@ pub struct Part<P> {
     pub size: u64,
     /// Whether to count all rows of the list.
     pub with_total: bool,
+}
+
+/// Which vouchers of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    pub now: DateTime<Utc>,
+    /// Only those that can pay now.
+    pub usable: bool,
+    /// Only those that have something left, and lose it after now and by this instant.
+    pub ends_by: Option<DateTime<Utc>>,
 }
 
 /// The rows of a part, whether more follow, and how many there are in all where that was asked.
@@ -126,21 +140,44 @@ impl Store {
         self.list(query.order_by_desc(entry::Column::Number), part, total).await
     }
 
-    /// Vouchers of `account`, nearest end first, then by id; where `usable_at` is given, only
-    /// those that can pay at that instant.
+    /// The entries of `account` that follow number `after`, oldest first, `most` at the most.
+    pub async fn entries_after(
+        &self,
+        account: &AccountId,
+        after: i64,
+        most: u64,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let rows = entry::Entity::find()
+            .filter(entry::Column::Account.eq(account.as_str()))
+            .filter(entry::Column::Number.gt(after))
+            .order_by_asc(entry::Column::Number)
+            .limit(most)
+            .all(self.database.reader())
+            .await?;
+        rows.into_iter().map(Entry::try_from).collect()
+    }
+
+    /// Vouchers of `account` that are wanted, nearest end first, then by id.
     pub async fn vouchers(
         &self,
         account: &AccountId,
-        usable_at: Option<DateTime<Utc>>,
+        wanted: Wanted,
         part: Part<(i64, VoucherId)>,
     ) -> Result<Rows<Voucher>, StoreError> {
         use voucher::Column;
         let mut query = voucher::Entity::find().filter(Column::Account.eq(account.as_str()));
-        if let Some(now) = usable_at.map(micros) {
+        let now = micros(wanted.now);
+        if wanted.usable || wanted.ends_by.is_some() {
             query = query
                 .filter(Column::Remaining.gt(0))
-                .filter(Column::FromUs.lte(now))
+                .filter(Column::RevokedUs.is_null())
                 .filter(Column::ExpiresUs.gt(now));
+        }
+        if wanted.usable {
+            query = query.filter(Column::FromUs.lte(now));
+        }
+        if let Some(end) = wanted.ends_by {
+            query = query.filter(Column::ExpiresUs.lte(micros(end)));
         }
         let total = self.total(&query, part.with_total).await?;
         if let Some((end, id)) = part.after {
@@ -276,4 +313,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

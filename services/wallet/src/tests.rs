@@ -316,7 +316,7 @@ impl World {
     #[track_caller]
     pub fn assert_sound(&self) -> impl Future<Output = ()> {
         let store = self.store.clone();
-        async move { assert_eq!(store.audit().await.unwrap(), []) }
+        async move { assert_eq!(store.audit(None).await.unwrap().findings, []) }
     }
 }
 

@@ -106,7 +106,7 @@ crate::journeys! {
         let schedules = suite.schedules().list_schedules(ListSchedulesRequest {}).await.unwrap();
         let kinds: Vec<_> =
             schedules.into_inner().schedules.into_iter().map(|schedule| schedule.kind).collect();
-        assert_eq!(kinds, ["advance", "expire-holds"]);
+        assert_eq!(kinds, ["advance", "anchor", "expire-holds", "expire-vouchers"]);
 
         let request = RunNowRequest { kind: "advance".to_owned() };
         let run = suite.schedules().run_now(request).await.unwrap().into_inner().run.unwrap();

@@ -193,7 +193,11 @@ crate::journeys! {
                 assert_ne!(used.why_not, "");
             }
         }
-        let list = ListVouchersRequest { account_id: "ksc".to_owned(), usable_only: true, page: None };
+        let list = ListVouchersRequest {
+            account_id: "ksc".to_owned(),
+            usable_only: true,
+            ..ListVouchersRequest::default()
+        };
         let usable = suite.vouchers().list_vouchers(list).await.unwrap().into_inner().vouchers;
         assert_eq!(usable.len(), 2);
         let funds = GetFundsRequest { account_ids: vec!["ksc".to_owned(), "nobody".to_owned()] };

@@ -64,8 +64,9 @@ pub struct SchedulesArgs {}
 /// What to run.
 #[derive(Debug, clap::Args)]
 pub struct SweepArgs {
-    /// The schedule: `advance` repeats the next step of orders that were interrupted; `expire-holds`
-    /// releases what payments hold that no channel has confirmed in time.
+    /// The schedule: `advance` repeats the next step of orders that were interrupted; `anchor`
+    /// writes down where the chains of the ledgers stand; `expire-holds` releases what expired
+    /// payments hold; `expire-vouchers` books out what remains of expired vouchers.
     #[arg(default_value = "advance")]
     kind: String,
 }

@@ -7,7 +7,7 @@ use proto::{
     catalog::v1::ListProductsResponse,
     renewal::v1::{ListInstancesResponse, ListOrdersResponse},
     r#type::v1::{PageRequest, PageResponse},
-    wallet::v1::{ListEntriesResponse, ListVouchersResponse},
+    wallet::v1::{GetStatementResponse, ListEntriesResponse, ListVouchersResponse},
 };
 use tonic::Status;
 
@@ -53,16 +53,16 @@ pub trait Paged {
     fn append(&mut self, next: Self);
 }
 
-/// Says of answers which of their fields are the rows.
+/// Says of answers which of their fields are the rows, or stand beside them.
 macro_rules! paged {
-    ($($answer:ident: $rows:ident,)*) => {$(
+    ($($answer:ident: $($rows:ident),+;)*) => {$(
         impl Paged for $answer {
             fn page(&self) -> Option<&PageResponse> {
                 self.page.as_ref()
             }
 
             fn append(&mut self, next: Self) {
-                self.$rows.extend(next.$rows);
+                $(self.$rows.extend(next.$rows);)+
                 self.page = next.page;
             }
         }
@@ -70,11 +70,12 @@ macro_rules! paged {
 }
 
 paged! {
-    ListProductsResponse: products,
-    ListInstancesResponse: instances,
-    ListOrdersResponse: orders,
-    ListEntriesResponse: entries,
-    ListVouchersResponse: vouchers,
+    ListProductsResponse: products;
+    ListInstancesResponse: instances;
+    ListOrdersResponse: orders;
+    ListEntriesResponse: entries;
+    ListVouchersResponse: vouchers, uses;
+    GetStatementResponse: lines;
 }
 
 /// The page that `args` ask for, or all pages as if they were one.

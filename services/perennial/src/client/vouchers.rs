@@ -1,15 +1,18 @@
 //! `perennial vouchers …`
 
+mod book;
+
 use std::path::PathBuf;
 
 use platform::client::{Connection, safe};
+use prost_types::Timestamp;
 use proto::{
     catalog::v1::{ListAccountProfilesRequest, catalog_service_client::CatalogServiceClient},
     renewal::v1::{BillItem, GetAccountRequest, account_service_client::AccountServiceClient},
     r#type::v1::{BillingMode, Money, OrderKind, VoucherRule},
     wallet::v1::{
-        IssueVouchersRequest, ListVouchersRequest, PayableItem, PreviewPaymentRequest,
-        PreviewPaymentResponse, Voucher, VoucherChoice, VoucherGrant, VoucherTerms,
+        IssueVouchersRequest, PayableItem, PreviewPaymentRequest, PreviewPaymentResponse, Voucher,
+        VoucherChoice, VoucherGrant, VoucherTerms,
         voucher_choice::{Choice, Named, None as NoVouchers},
         voucher_service_client::VoucherServiceClient,
     },
@@ -18,7 +21,6 @@ use proto::{
 use super::{
     AccountArg, Client, RequestIdArg,
     failure::{Done, Failure},
-    pages::{self, PageArgs},
     renewals::{self, PayArgs, SelectionArgs},
     value,
 };
@@ -40,18 +42,27 @@ pub enum Command {
 A file is YAML or JSON: a list such as
   - {account_id: acme, face: CNY 30.00, terms: {valid_from: 2026-01-01, expire_time: 2026-12-01}}")]
     Issue(Box<IssueArgs>),
-    /// The vouchers of an account, by end of validity.
+    /// Make codes that vouchers are redeemed by, all alike.
     #[command(after_help = "Example:
-  perennial vouchers list --account acme --usable")]
-    List {
-        #[command(flatten)]
-        account: AccountArg,
-        /// Only those that can pay now.
-        #[arg(long)]
-        usable: bool,
-        #[command(flatten)]
-        page: PageArgs,
-    },
+  perennial vouchers codes --count 100 --face \"CNY 30.00\" --until 2026-12-01")]
+    Codes(Box<book::CodesArgs>),
+    /// Redeem a code: the account gets its voucher.
+    #[command(after_help = "Example:
+  perennial vouchers redeem --account acme K7QW-2M9P-XA4T-HC8R")]
+    Redeem(book::RedeemArgs),
+    /// Revoke a voucher: what remains of it is void.
+    #[command(after_help = "Example:
+  perennial vouchers revoke --account acme 0190… --note \"issued by mistake\"")]
+    Revoke(book::RevokeArgs),
+    /// The vouchers of an account, by end of validity.
+    #[command(after_help = "Examples:
+  perennial vouchers list --account acme --usable
+  perennial vouchers list --account acme --expiring-within 30
+  perennial vouchers list --account acme --basket items.yaml
+
+A basket is YAML or JSON: a list such as
+  - {instance_id: vm-1, product_id: vm, region: cn-north-1, term_months: 1, payable: CNY 30.00}")]
+    List(book::ListArgs),
     /// Which vouchers would pay how much of a renewal, and why not the others.
     #[command(after_help = "Examples:
   perennial vouchers preview --account acme vm-1 --duration 1y
@@ -103,6 +114,15 @@ pub struct IssueArgs {
     /// The first instant at which it can pay; now by default.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
+    #[command(flatten)]
+    terms: TermsArgs,
+    #[command(flatten)]
+    request_id: RequestIdArg,
+}
+
+/// What a voucher may be used for, besides the time.
+#[derive(Debug, clap::Args)]
+pub struct TermsArgs {
     /// Only for this product; may be given several times.
     #[arg(long, value_name = "PRODUCT")]
     only_product: Vec<String>,
@@ -136,8 +156,6 @@ pub struct IssueArgs {
     /// It does not pay for what has a discount.
     #[arg(long)]
     not_with_discounts: bool,
-    #[command(flatten)]
-    request_id: RequestIdArg,
 }
 
 /// The billing modes.
@@ -159,22 +177,10 @@ impl Command {
     pub async fn run(self, client: &Client) -> Result<Done, Failure> {
         match self {
             Self::Issue(args) => args.run(client).await,
-            Self::List { account, usable, page } => {
-                let list = async |page| {
-                    let request = ListVouchersRequest {
-                        account_id: account.account.clone(),
-                        usable_only: usable,
-                        page: Some(page),
-                    };
-                    let call = async || vouchers(client).list_vouchers(request.clone()).await;
-                    safe(call).await.map(tonic::Response::into_inner)
-                };
-                let answer = pages::fetch(page, list).await?;
-                client.print(&answer, |answer| {
-                    rows(&answer.vouchers, client.zone) + &pages::footer(answer)
-                })?;
-                Ok(Done::Whole)
-            }
+            Self::Codes(args) => args.run(client).await,
+            Self::Redeem(args) => args.run(client).await,
+            Self::Revoke(args) => args.run(client).await,
+            Self::List(args) => args.run(client).await,
             Self::Preview { account, selection, pay } => {
                 preview(client, account.account, selection, pay).await
             }
@@ -201,6 +207,15 @@ impl IssueArgs {
             None => proto::convert::timestamp(client.env.now()),
         };
         let until = self.until.as_deref().unwrap_or_default();
+        let until = client.instant("--until", until)?;
+        let terms = self.terms.terms(from, until);
+        let account_id = self.account.clone().unwrap_or_default();
+        Ok(VoucherGrant { account_id, face: self.face.clone(), terms: Some(terms) })
+    }
+}
+
+impl TermsArgs {
+    fn terms(&self, from: Timestamp, until: Timestamp) -> VoucherTerms {
         let billing = |mode: &BillingArg| match mode {
             BillingArg::Prepaid => BillingMode::Prepaid.into(),
             BillingArg::Postpaid => BillingMode::Postpaid.into(),
@@ -210,9 +225,9 @@ impl IssueArgs {
             KindArg::Conversion => OrderKind::Conversion.into(),
             KindArg::Change => OrderKind::Change.into(),
         };
-        let terms = VoucherTerms {
+        VoucherTerms {
             valid_from: Some(from),
-            expire_time: Some(client.instant("--until", until)?),
+            expire_time: Some(until),
             only_product_ids: self.only_product.clone(),
             except_product_ids: self.except_product.clone(),
             billing_modes: self.billing.iter().map(billing).collect(),
@@ -224,9 +239,7 @@ impl IssueArgs {
             automatic_use: self.no_automatic_use.then_some(false),
             largest_share_percent: self.largest_share,
             not_with_discounts: self.not_with_discounts,
-        };
-        let account_id = self.account.clone().unwrap_or_default();
-        Ok(VoucherGrant { account_id, face: self.face.clone(), terms: Some(terms) })
+        }
     }
 }
 

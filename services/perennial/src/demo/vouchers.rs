@@ -103,7 +103,7 @@ async fn check_left(
 ) -> anyhow::Result<()> {
     let page = Some(PageRequest { page_size: 100, ..PageRequest::default() });
     let account_id = INITECH.to_owned();
-    let request = ListVouchersRequest { account_id, usable_only: false, page };
+    let request = ListVouchersRequest { account_id, page, ..ListVouchersRequest::default() };
     let list = story.world.vouchers().list_vouchers(request).await?.into_inner().vouchers;
     for ((voucher, (name, ..)), expected) in vouchers.iter().zip(VOUCHERS).zip(expected) {
         let now = list.iter().find(|now| now.voucher_id == voucher.voucher_id);

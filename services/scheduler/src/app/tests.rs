@@ -8,14 +8,11 @@ use platform::{
 };
 use proto::{
     renewal::internal::v1::{
-        AdvanceResponse,
+        AdvanceRequest, AdvanceResponse,
         sweep_service_server::{SweepService, SweepServiceServer},
     },
-    wallet::internal::v1::{
-        ExpireHoldsResponse,
-        sweep_service_server::{
-            SweepService as WalletSweepService, SweepServiceServer as WalletSweepServiceServer,
-        },
+    wallet::internal::v1::sweep_service_server::{
+        SweepService as WalletSweepService, SweepServiceServer as WalletSweepServiceServer,
     },
 };
 use tokio::net::TcpListener;
@@ -41,14 +38,32 @@ impl SweepService for Pages {
     }
 }
 
+/// A wallet with one page of everything.
+#[derive(Debug)]
+struct Wallet;
+
 #[tonic::async_trait]
-impl WalletSweepService for Pages {
+impl WalletSweepService for Wallet {
     async fn expire_holds(
         &self,
-        _: Request<ExpireHoldsRequest>,
-    ) -> Result<Response<ExpireHoldsResponse>, Status> {
-        let left = self.0.fetch_sub(1, Ordering::Relaxed);
-        Ok(Response::new(ExpireHoldsResponse { voided: 2, more: left > 1 }))
+        _: Request<wallet::ExpireHoldsRequest>,
+    ) -> Result<Response<wallet::ExpireHoldsResponse>, Status> {
+        Ok(Response::new(wallet::ExpireHoldsResponse { voided: 1, more: false }))
+    }
+
+    async fn expire_vouchers(
+        &self,
+        _: Request<wallet::ExpireVouchersRequest>,
+    ) -> Result<Response<wallet::ExpireVouchersResponse>, Status> {
+        Ok(Response::new(wallet::ExpireVouchersResponse { expired: 2, more: false }))
+    }
+
+    async fn anchor_chains(
+        &self,
+        _: Request<wallet::AnchorChainsRequest>,
+    ) -> Result<Response<wallet::AnchorChainsResponse>, Status> {
+        let (anchored, more, anchor_time) = (3, false, None);
+        Ok(Response::new(wallet::AnchorChainsResponse { anchored, more, anchor_time }))
     }
 }
 
@@ -56,7 +71,7 @@ async fn scheduler(pages: i32, interval_seconds: u32) -> (Arc<Scheduler>, DropGu
     let (connector, listener) = memory::pair();
     let serving = Serving {
         routes: Routes::new(SweepServiceServer::new(Pages(pages.into())))
-            .add_service(WalletSweepServiceServer::new(Pages(pages.into()))),
+            .add_service(WalletSweepServiceServer::new(Wallet)),
         names: Vec::new(),
         descriptors: proto::PUBLIC_DESCRIPTORS,
         memory: Some(listener),
@@ -70,36 +85,27 @@ async fn scheduler(pages: i32, interval_seconds: u32) -> (Arc<Scheduler>, DropGu
         serve(socket, serving, &args, stopped).await
     });
     let env = Env::with_clock(ManualClock::at(DateTime::UNIX_EPOCH));
-    let both = Peer::Memory(connector).connect();
-    let scheduler = Scheduler::new(both.clone(), both, interval_seconds, env);
-    (Arc::new(scheduler), stop.drop_guard())
+    let renewal = Peer::Memory(connector).connect();
+    let services = Services { wallet: renewal.clone(), renewal };
+    let every = Intervals { advance: interval_seconds, ..Intervals::default() };
+    (Arc::new(Scheduler::new(services, every, env)), stop.drop_guard())
 }
 
 // O-4
 #[tokio::test]
 async fn a_run_takes_every_page_that_is_due() {
     let (scheduler, _stop) = scheduler(3, 0).await;
-    let run = scheduler.run(Task::Advance.kind()).await.unwrap();
+    let run = scheduler.run(ADVANCE).await.unwrap();
     assert_eq!((run.done, run.error.clone()), (21, None));
     assert_eq!(scheduler.schedules()[0].last_run, Some(run));
-}
-
-// W-3
-#[tokio::test]
-async fn holds_are_swept_page_by_page_beside_the_orders() {
-    let (scheduler, _stop) = scheduler(3, 0).await;
-    let run = scheduler.run(Task::ExpireHolds.kind()).await.unwrap();
-    assert_eq!((run.done, run.error.clone()), (6, None));
-    let last: Vec<_> = scheduler.schedules().into_iter().map(|it| it.last_run).collect();
-    assert_eq!(last, [None, Some(run)]);
 }
 
 #[tokio::test]
 async fn a_run_that_fails_says_why() {
     let (scheduler, _stop) = scheduler(0, 0).await;
     assert!(matches!(
-        scheduler.run(Task::Advance.kind()).await,
-        Err(SchedulerError::Remote("renewal", _))
+        scheduler.run(ADVANCE).await,
+        Err(SchedulerError::Remote { service: "renewal", .. })
     ));
     let last = scheduler.schedules()[0].last_run.clone().unwrap();
     assert_eq!(last.error.as_deref(), Some("no pages at all"));
@@ -121,4 +127,16 @@ async fn schedules_run_on_start_without_being_asked() {
         tokio::task::yield_now().await;
     }
     assert_eq!(scheduler.schedules()[0].last_run.as_ref().unwrap().done, 7);
+}
+
+// V-5, W-2, W-3
+#[tokio::test]
+async fn each_schedule_asks_for_its_own_work() {
+    let (scheduler, _stop) = scheduler(1, 0).await;
+    for (kind, done) in [(ADVANCE, 7), (ANCHOR, 3), (EXPIRE_HOLDS, 1), (EXPIRE_VOUCHERS, 2)] {
+        assert_eq!(scheduler.run(kind).await.unwrap().done, done, "{kind}");
+    }
+    let all = scheduler.schedules();
+    assert!(all.is_sorted_by_key(|schedule| schedule.kind));
+    assert!(all.iter().all(|schedule| schedule.last_run.is_some()));
 }

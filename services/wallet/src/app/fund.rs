@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Once, WalletError, Wallets};
 use crate::{
-    domain::{About, Entry, Grant, LedgerAccount, Purse, Voucher, Wallet},
-    store::{Unit, VouchersWanted},
+    domain::{Entry, Grant, Purse, Voucher, Wallet},
+    store::{Unit, VouchersWanted, corrupt},
 };
 
 const DEPOSIT: &str = "Deposit";
@@ -37,9 +37,6 @@ pub struct Issue {
 #[derive(Debug, Serialize, Deserialize)]
 struct DepositMade {
     entry: i64,
-    amount: i64,
-    note: String,
-    at_us: i64,
     /// The wallet after it.
     cash: i64,
     held: i64,
@@ -47,8 +44,8 @@ struct DepositMade {
 
 /// What is kept of issued vouchers.
 #[derive(Debug, Serialize, Deserialize)]
-struct VouchersMade {
-    vouchers: Vec<(AccountId, VoucherId)>,
+pub(super) struct VouchersMade {
+    pub vouchers: Vec<(AccountId, VoucherId)>,
 }
 
 impl Wallets {
@@ -90,14 +87,7 @@ impl Wallets {
             let purse = purses.get_mut(account).expect("the wallet has been found");
             let entry = purse.deposit(amount, note.to_owned())?.clone();
             let wallet = purse.wallet().clone();
-            let made = DepositMade {
-                entry: entry.number,
-                amount: amount.minor(),
-                note: note.to_owned(),
-                at_us: now.timestamp_micros(),
-                cash: wallet.cash,
-                held: wallet.held,
-            };
+            let made = DepositMade { entry: entry.number, cash: wallet.cash, held: wallet.held };
             answer(&unit, DEPOSIT, once, &made, now).await?;
             unit.save(purses.values()).await?;
             unit.commit().await?;
@@ -113,16 +103,8 @@ impl Wallets {
         made: DepositMade,
     ) -> Result<Deposited, WalletError> {
         let wallet = self.wallet(account).await?;
-        let entry = Entry {
-            account: account.clone(),
-            number: made.entry,
-            debit: LedgerAccount::Deposits,
-            credit: LedgerAccount::Cash,
-            amount: Money::new(made.amount, wallet.currency),
-            about: About::default(),
-            note: made.note,
-            create_time: chrono::DateTime::from_timestamp_micros(made.at_us).unwrap_or_default(),
-        };
+        let entry = self.store.entries_after(account, made.entry - 1, 1).await?.pop();
+        let entry = entry.ok_or_else(|| corrupt(format!("entry {} is not there", made.entry)))?;
         Ok(Deposited { entry, wallet: Wallet { cash: made.cash, held: made.held, ..wallet } })
     }
 
@@ -153,7 +135,7 @@ impl Wallets {
     }
 
     /// The vouchers as they were when they were issued.
-    async fn issued(&self, made: VouchersMade) -> Result<Vec<Voucher>, WalletError> {
+    pub(super) async fn issued(&self, made: VouchersMade) -> Result<Vec<Voucher>, WalletError> {
         let mut found = self.store.vouchers_by_id(&made.vouchers).await?;
         let vouchers = made.vouchers.iter().filter_map(|(_, id)| found.remove(id));
         let whole = |it: Voucher| Voucher {
@@ -161,20 +143,23 @@ impl Wallets {
             captured: 0,
             held: 0,
             forfeited: 0,
+            voided: 0,
+            expired: 0,
+            revoked: false,
             ..it
         };
         Ok(vouchers.map(whole).collect())
     }
 }
 
-fn in_order(ids: &[VoucherId], purses: &BTreeMap<AccountId, Purse>) -> Vec<Voucher> {
+pub(super) fn in_order(ids: &[VoucherId], purses: &BTreeMap<AccountId, Purse>) -> Vec<Voucher> {
     let issued = purses.values().flat_map(|purse| &purse.change().vouchers);
     let by_id: BTreeMap<_, _> = issued.map(|voucher| (voucher.id, voucher)).collect();
     ids.iter().map(|id| by_id[id].clone()).collect()
 }
 
 /// The wallets of `accounts`, locked; one that there is not is an error.
-async fn lock(
+pub(super) async fn lock(
     unit: &Unit,
     accounts: BTreeSet<AccountId>,
     now: chrono::DateTime<chrono::Utc>,
@@ -187,7 +172,7 @@ async fn lock(
 }
 
 /// What the first call with this request id made; one with other content refuses (O-3).
-async fn answered<T: for<'de> Deserialize<'de>>(
+pub(super) async fn answered<T: for<'de> Deserialize<'de>>(
     unit: &Unit,
     method: &str,
     once: Once,
@@ -197,11 +182,11 @@ async fn answered<T: for<'de> Deserialize<'de>>(
         return Err(WalletError::Reused(format!("request id {}", once.request)));
     }
     let made = serde_json::from_str(&answered.made);
-    made.map(Some).map_err(|error| WalletError::Store(crate::store::corrupt(error)))
+    made.map(Some).map_err(|error| WalletError::Store(corrupt(error)))
 }
 
 /// Keeps what a call made; fails if another call with the same id was first.
-async fn answer(
+pub(super) async fn answer(
     unit: &Unit,
     method: &str,
     once: Once,

@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
     Currency,
     ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
 use rule_engine::{
+    profile::{VoucherRule, VoucherStrategy},
     reason::{Reason, Refusal},
-    voucher::{self as engine, Explanation, PayableItem, VoucherChoice, explain},
+    voucher::{self as engine, Explanation, PayableItem, VoucherChoice, WhyNot, explain},
 };
 
 use super::{WalletError, Wallets};
 use crate::{
     domain::{Entry, Funds, Payment, Voucher, Wallet},
-    store::{Part, Rows},
+    store::{Part, Rows, Wanted},
 };
 
 /// A payment that is not taken.
@@ -40,6 +41,36 @@ pub struct Previewed {
     pub at: DateTime<Utc>,
 }
 
+/// What is asked of a list of vouchers.
+#[derive(Debug, Clone)]
+pub struct VoucherList {
+    pub account: AccountId,
+    pub usable_only: bool,
+    /// Only those that have something left, and lose it within so long from now.
+    pub expiring_within: Option<TimeDelta>,
+    pub basket: Option<Basket>,
+    pub part: Part<(i64, VoucherId)>,
+}
+
+/// What is to be paid.
+#[derive(Debug, Clone)]
+pub struct Basket {
+    pub items: Vec<PayableItem>,
+    pub currency: Currency,
+    /// Whether an automatic renewal would pay it.
+    pub automatic: bool,
+}
+
+/// Some vouchers of an account.
+#[derive(Debug)]
+pub struct ListedVouchers {
+    pub rows: Rows<Voucher>,
+    /// With a basket: what each could pay of it, in minor units, or why nothing.
+    pub uses: Vec<Result<i64, String>>,
+    /// When they are judged.
+    pub now: DateTime<Utc>,
+}
+
 impl Wallets {
     /// The wallet of `account`.
     pub async fn wallet(&self, account: &AccountId) -> Result<Wallet, WalletError> {
@@ -58,17 +89,20 @@ impl Wallets {
         Ok(self.store.entries(account, payment, part).await?)
     }
 
-    /// Vouchers of `account`, nearest end first, and the time at which they are judged.
-    pub async fn vouchers(
-        &self,
-        account: &AccountId,
-        usable_only: bool,
-        part: Part<(i64, VoucherId)>,
-    ) -> Result<(Rows<Voucher>, DateTime<Utc>), WalletError> {
-        self.wallet(account).await?;
+    /// Vouchers of an account, nearest end first, and what each could pay of a basket.
+    pub async fn vouchers(&self, list: &VoucherList) -> Result<ListedVouchers, WalletError> {
+        let wallet = self.wallet(&list.account).await?;
+        if let Some(basket) = &list.basket {
+            check_currency(&wallet, basket.currency)?;
+        }
         let now = self.env.now();
-        let vouchers = self.store.vouchers(account, usable_only.then_some(now), part).await?;
-        Ok((vouchers, now))
+        let ends_by = list.expiring_within.map(|span| now + span);
+        let wanted = Wanted { now, usable: list.usable_only, ends_by };
+        let rows = self.store.vouchers(&list.account, wanted, list.part).await?;
+        let basket = list.basket.iter();
+        let uses = basket.flat_map(|basket| rows.items.iter().map(|it| use_of(it, basket, now)));
+        let uses = uses.collect::<Result<_, _>>()?;
+        Ok(ListedVouchers { rows, uses, now })
     }
 
     /// The time at which vouchers that have just been made are judged.
@@ -80,16 +114,7 @@ impl Wallets {
     /// would pay (V-1, V-2, W-1). Changes nothing.
     pub async fn preview(&self, preview: &Preview) -> Result<Previewed, WalletError> {
         let wallet = self.wallet(&preview.account).await?;
-        if wallet.currency != preview.currency {
-            let message = format!(
-                "The items are in {}, and the wallet of account {} is in {}.",
-                preview.currency, wallet.account, wallet.currency
-            );
-            return Err(Refusal::new(Reason::CurrencyMismatch, message)
-                .with("account_id", &wallet.account)
-                .with("wallet_currency", wallet.currency)
-                .into());
-        }
+        check_currency(&wallet, preview.currency)?;
         let at = preview.as_of.unwrap_or_else(|| self.env.now());
         let none = BTreeSet::new();
         let named = match &preview.choice {
@@ -97,14 +122,9 @@ impl Wallets {
             VoucherChoice::Rule(_) | VoucherChoice::None => &none,
         };
         let vouchers = self.store.open_vouchers(&preview.account, named).await?;
-        let usable = |voucher: &Voucher| engine::Voucher {
-            id: voucher.id,
-            remaining: voucher.remaining,
-            terms: voucher.terms.clone(),
-        };
         let explanation = explain(&engine::Payment {
             items: &preview.items,
-            vouchers: &vouchers.iter().map(usable).collect::<Vec<_>>(),
+            vouchers: &vouchers.iter().map(Voucher::usable).collect::<Vec<_>>(),
             cash: wallet.cash,
             choice: &preview.choice,
             at,
@@ -139,4 +159,50 @@ impl Wallets {
     ) -> Result<BTreeMap<AccountId, Funds>, WalletError> {
         Ok(self.store.funds(accounts, self.env.now()).await?)
     }
+}
+
+fn check_currency(wallet: &Wallet, currency: Currency) -> Result<(), Refusal> {
+    if wallet.currency == currency {
+        return Ok(());
+    }
+    let message = format!(
+        "The items are in {currency}, and the wallet of account {} is in {}.",
+        wallet.account, wallet.currency
+    );
+    Err(Refusal::new(Reason::CurrencyMismatch, message)
+        .with("account_id", &wallet.account)
+        .with("wallet_currency", wallet.currency))
+}
+
+/// What `voucher` could pay of `basket` were it the only one, or why nothing (V-1).
+fn use_of(
+    voucher: &Voucher,
+    basket: &Basket,
+    at: DateTime<Utc>,
+) -> Result<Result<i64, String>, WalletError> {
+    if voucher.revoked {
+        return Ok(Err("The voucher was revoked.".to_owned()));
+    }
+    let strategy = VoucherStrategy::NearestExpiryThenLargest;
+    let explanation = explain(&engine::Payment {
+        items: &basket.items,
+        vouchers: &[voucher.usable()],
+        cash: 0,
+        choice: &VoucherChoice::Rule(VoucherRule { strategy, max_per_payment: None }),
+        at,
+        automatic: basket.automatic,
+        currency: basket.currency,
+    })
+    .map_err(|refused| refused.refusal())?;
+    let why_not = explanation.unused.first().map(|unused| why_not(&unused.why_not));
+    Ok(match why_not {
+        Some(why_not) => Err(why_not),
+        None => Ok(explanation.coverage.vouchers.iter().map(|it| it.paid).sum()),
+    })
+}
+
+/// Every reason why a voucher does not pay, as one sentence.
+pub fn why_not(reasons: &[WhyNot]) -> String {
+    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    format!("The voucher {}.", reasons.join(" and "))
 }

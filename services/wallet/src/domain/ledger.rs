@@ -8,6 +8,8 @@ use kernel::{
     ids::{AccountId, ChannelName, OrderId, PaymentId, RefundId, VoucherId},
 };
 
+use super::Hash;
+
 /// One balanced movement: `amount` leaves `debit` and enters `credit`. Entries are never changed
 /// or deleted (W-2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Entry {
     /// What the mover said of it, for people.
     pub note: String,
     pub create_time: DateTime<Utc>,
+    /// Over the hash of the entry before it and this entry.
+    pub hash: Hash,
 }
 
 /// What a movement belongs to.
@@ -63,8 +67,10 @@ pub enum LedgerAccount {
     Revenue(OrderId),
     /// What a single-use voucher lost.
     Forfeited(VoucherId),
-    /// What was given back to a voucher that could pay no more (V-5).
+    /// What a voucher lost when it was revoked, or what came back to one that had expired (V-5).
     Void(VoucherId),
+    /// What remained of a voucher when it expired (V-5).
+    Expired(VoucherId),
     /// What waits to go back through a channel (O-6).
     Refund(RefundId),
 }
@@ -83,6 +89,7 @@ impl fmt::Display for LedgerAccount {
             Self::Forfeited(id) => write!(f, "forfeited:{id}"),
             Self::Void(id) => write!(f, "void:{id}"),
             Self::Refund(id) => write!(f, "refund:{id}"),
+            Self::Expired(id) => write!(f, "expired:{id}"),
         }
     }
 }
@@ -109,6 +116,7 @@ impl FromStr for LedgerAccount {
             Some(("forfeited", id)) => id.parse().map(Self::Forfeited).ok(),
             Some(("void", id)) => id.parse().map(Self::Void).ok(),
             Some(("refund", id)) => id.parse().map(Self::Refund).ok(),
+            Some(("expired", id)) => id.parse().map(Self::Expired).ok(),
             _ => None,
         };
         known.ok_or_else(|| InvalidLedgerAccount(text.to_owned()))

@@ -1,5 +1,6 @@
 //! One account's money while a transaction holds its wallet.
 
+mod book;
 mod hold;
 mod refund;
 
@@ -13,7 +14,9 @@ use rule_engine::{
 };
 
 pub use self::hold::ChannelNotNeeded;
-use super::{About, Charge, Entry, Grant, LedgerAccount, Outcome, PaymentRefusal, Voucher, Wallet};
+use super::{
+    About, Charge, Entry, Grant, Hash, LedgerAccount, Outcome, PaymentRefusal, Voucher, Wallet,
+};
 
 /// A wallet, the vouchers that may pay, and what has changed since they were loaded. The changes
 /// and their entries are saved together or not at all.
@@ -51,12 +54,14 @@ pub struct Moved {
     pub held: i64,
     pub forfeited: i64,
     pub voided: i64,
+    pub expired: i64,
 }
 
 impl Moved {
     /// From what remains to a payment that takes it, with what a single-use voucher then loses.
     fn taken(&engine::VoucherPayment { paid, forfeited, .. }: &engine::VoucherPayment) -> Self {
-        Self { remaining: -paid - forfeited, captured: paid, forfeited, ..Self::default() }
+        let remaining = -paid - forfeited;
+        Self { remaining, captured: paid, forfeited, ..Self::default() }
     }
 
     fn add(&mut self, more: Self) {
@@ -65,6 +70,7 @@ impl Moved {
         self.held += more.held;
         self.forfeited += more.forfeited;
         self.voided += more.voided;
+        self.expired += more.expired;
     }
 }
 
@@ -132,6 +138,9 @@ impl Purse {
             captured: 0,
             held: 0,
             forfeited: 0,
+            voided: 0,
+            expired: 0,
+            revoked: false,
             terms: grant.terms,
             create_time: self.now,
         });
@@ -201,9 +210,9 @@ impl Purse {
     }
 
     fn move_voucher(&mut self, id: VoucherId, moved: Moved) {
-        let Moved { remaining, captured, held, forfeited, voided } = moved;
-        let whole = remaining + captured + held + forfeited + voided;
-        assert_eq!(whole, 0, "a voucher keeps its face");
+        let Moved { remaining, captured, held, forfeited, voided, expired } = moved;
+        let sum = remaining + captured + held + forfeited + voided + expired;
+        assert_eq!(sum, 0, "a voucher keeps its face");
         // What is held or captured of a voucher can move without what remains of it being known.
         if let Some(voucher) = self.vouchers.iter_mut().find(|voucher| voucher.id == id) {
             voucher.remaining += remaining;
@@ -227,7 +236,7 @@ impl Purse {
             return;
         }
         self.wallet.entries += 1;
-        self.change.entries.push(Entry {
+        let mut entry = Entry {
             account: self.wallet.account.clone(),
             number: self.wallet.entries,
             debit,
@@ -236,7 +245,11 @@ impl Purse {
             about,
             note,
             create_time: self.now,
-        });
+            hash: Hash::NONE,
+        };
+        entry.hash = entry.hash_after(self.wallet.head);
+        self.wallet.head = entry.hash;
+        self.change.entries.push(entry);
     }
 
     fn same_currency(&self, amount: Money) -> Result<(), Refusal> {

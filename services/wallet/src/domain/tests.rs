@@ -105,6 +105,9 @@ fn a_voucher_is_usable_from_its_start_up_to_its_end() {
         captured: 10 - remaining,
         held: 0,
         forfeited: 0,
+        voided: 0,
+        expired: 0,
+        revoked: false,
         terms: terms.clone(),
         create_time: noon(),
     };
@@ -142,6 +145,7 @@ fn the_names_of_ledger_accounts_read_back() {
         LedgerAccount::Forfeited(voucher),
         LedgerAccount::Void(voucher),
         LedgerAccount::Refund(kernel::ids::RefundId(id(4))),
+        LedgerAccount::Expired(voucher),
         LedgerAccount::HeldCash(payment),
         LedgerAccount::HeldVoucher(payment, voucher),
         LedgerAccount::Channel("alipay".parse().unwrap()),

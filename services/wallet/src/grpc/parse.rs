@@ -259,7 +259,8 @@ pub fn grant(bad: &mut BadRequest, path: &str, grant: pb::VoucherGrant) -> Optio
     Some(Grant { account: account?, face: face?, terms: terms? })
 }
 
-fn voucher_terms(
+/// What vouchers may be used for; `currency` is that of their face.
+pub fn voucher_terms(
     bad: &mut BadRequest,
     path: &str,
     terms: pb::VoucherTerms,

@@ -7,7 +7,7 @@ use kernel::{Currency, Money};
 use proto::{convert::timestamp, r#type::v1 as wire, wallet::v1 as pb};
 use rule_engine::{
     kind::{BillingMode, OrderKind},
-    voucher::{ProductScope, VoucherTerms, WhyNot},
+    voucher::{ProductScope, VoucherTerms},
 };
 
 use crate::{
@@ -45,6 +45,7 @@ impl From<Entry> for pb::Entry {
             refund_id: entry.about.refund.map(|id| id.to_string()).unwrap_or_default(),
             note: entry.note,
             create_time: Some(timestamp(entry.create_time)),
+            hash: entry.hash.0.to_vec(),
         }
     }
 }
@@ -66,8 +67,16 @@ pub fn voucher(voucher: Voucher, now: DateTime<Utc>) -> pb::Voucher {
         VoucherState::Usable => pb::voucher::State::Usable,
         VoucherState::UsedUp => pb::voucher::State::UsedUp,
         VoucherState::Expired => pb::voucher::State::Expired,
+        VoucherState::Revoked => pb::voucher::State::Revoked,
     };
     let currency = voucher.face.currency();
+    let usage = pb::VoucherUsage {
+        captured: Some(money(voucher.captured, currency)),
+        held: Some(money(voucher.held, currency)),
+        forfeited: Some(money(voucher.forfeited, currency)),
+        voided: Some(money(voucher.voided, currency)),
+        expired: Some(money(voucher.expired, currency)),
+    };
     pb::Voucher {
         voucher_id: voucher.id.to_string(),
         account_id: voucher.account.into(),
@@ -76,6 +85,7 @@ pub fn voucher(voucher: Voucher, now: DateTime<Utc>) -> pb::Voucher {
         terms: Some(terms(voucher.terms, currency)),
         state: state.into(),
         create_time: Some(timestamp(voucher.create_time)),
+        usage: Some(usage),
     }
 }
 
@@ -111,12 +121,6 @@ fn terms(terms: VoucherTerms, currency: Currency) -> pb::VoucherTerms {
         largest_share_percent: terms.largest_share_percent.map(i32::from),
         not_with_discounts: terms.not_with_discounts,
     }
-}
-
-/// Every reason why a voucher does not pay, as one sentence.
-pub fn why_not(reasons: &[WhyNot]) -> String {
-    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-    format!("The voucher {}.", reasons.join(" and "))
 }
 
 impl From<Payment> for pb::Payment {

@@ -1,6 +1,9 @@
 //! `SweepService`, for the scheduler.
 
-use proto::wallet::internal::v1::{self as pb, sweep_service_server::SweepService};
+use proto::{
+    convert::timestamp,
+    wallet::internal::v1::{self as pb, sweep_service_server::SweepService},
+};
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
@@ -22,6 +25,27 @@ impl SweepService for WalletGrpc {
         let swept = self.wallets.expire_holds(limit(request.get_ref().limit)?).await?;
         let voided = i32::try_from(swept.done).unwrap_or(i32::MAX);
         Ok(Response::new(pb::ExpireHoldsResponse { voided, more: swept.more }))
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn expire_vouchers(
+        &self,
+        request: Request<pb::ExpireVouchersRequest>,
+    ) -> Result<Response<pb::ExpireVouchersResponse>, Status> {
+        let swept = self.wallets.expire_vouchers(limit(request.get_ref().limit)?).await?;
+        let expired = i32::try_from(swept.done).unwrap_or(i32::MAX);
+        Ok(Response::new(pb::ExpireVouchersResponse { expired, more: swept.more }))
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn anchor_chains(
+        &self,
+        request: Request<pb::AnchorChainsRequest>,
+    ) -> Result<Response<pb::AnchorChainsResponse>, Status> {
+        let (swept, now) = self.wallets.anchor_chains(limit(request.get_ref().limit)?).await?;
+        let anchored = i32::try_from(swept.done).unwrap_or(i32::MAX);
+        let anchor_time = Some(timestamp(now));
+        Ok(Response::new(pb::AnchorChainsResponse { anchored, more: swept.more, anchor_time }))
     }
 }
 

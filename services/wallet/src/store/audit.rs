@@ -1,11 +1,14 @@
 //! What must always hold of the rows, asked of the rows. Only reads.
 
+mod chain;
 mod parts;
 mod refunds;
 
-use platform::audit::{self, Check, Finding};
+use kernel::ids::AccountId;
+use platform::audit::{self, Check, Finding, Only};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, entity::wallet};
 
 /// Each check is a query for what is off.
 const CHECKS: &[Check] = &[
@@ -169,20 +172,41 @@ const CHECKS: &[Check] = &[
     (
         "an item is given back by one refund (O-6)",
         "SELECT 'refund ' || {id:i.refund_id} AS subject, i.instance AS found
-         FROM refunded_items i LEFT JOIN refunds r
+         FROM refunded_items i JOIN payments p ON p.payment_id = i.payment_id LEFT JOIN refunds r
              ON r.refund_id = i.refund_id AND r.payment_id = i.payment_id
          WHERE r.refund_id IS NULL",
     ),
 ];
 
+/// The tables that the checks read.
+const TABLES: &[&str] = &["wallets", "vouchers", "payments", "entries", "callbacks", "refunds"];
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct Audited {
+    /// Everything that is off, 100 findings of each kind at the most.
+    pub findings: Vec<Finding>,
+    /// How many wallets were looked at.
+    pub wallets: u64,
+}
+
 impl Store {
-    /// Everything that is off, at one moment; 100 findings of each kind at the most.
-    pub async fn audit(&self) -> Result<Vec<Finding>, StoreError> {
+    /// Looks at everything, or at everything of one account, at one moment.
+    pub async fn audit(&self, account: Option<&AccountId>) -> Result<Audited, StoreError> {
+        let account = account.map(AccountId::as_str);
+        let backend = self.database.backend();
         let transaction = self.database.begin_survey().await?;
-        let mut findings = audit::findings(&transaction, CHECKS).await?;
-        findings.extend(parts::check(&transaction, self.database.backend()).await?);
-        findings.extend(refunds::check(&transaction, self.database.backend()).await?);
+        let only = account.map(|account| Only { account, tables: TABLES });
+        let mut findings = audit::findings_of(&transaction, CHECKS, only).await?;
+        findings.extend(parts::check(&transaction, backend, account).await?);
+        findings.extend(refunds::check(&transaction, backend, account).await?);
+        findings.extend(chain::check(&transaction, backend, account).await?);
+        let mut wallets = wallet::Entity::find();
+        if let Some(account) = account {
+            wallets = wallets.filter(wallet::Column::Account.eq(account));
+        }
+        let wallets = wallets.count(&transaction).await?;
         transaction.commit().await?;
-        Ok(findings)
+        Ok(Audited { findings, wallets })
     }
 }

@@ -17,6 +17,8 @@ impl Bulk {
     /// The statement over the rows of `columns`, followed by `more` parameters.
     pub fn over(&self, backend: Backend, columns: Vec<Column>, more: Vec<Value>) -> Statement {
         let mut values = match backend {
+            // A statement over no rows of ours has only the other parameters.
+            Backend::Sqlite if columns.is_empty() => Vec::new(),
             Backend::Sqlite => vec![Value::from(json(&columns))],
             Backend::Postgres => columns.into_iter().map(Column::into_array).collect(),
         };
@@ -64,7 +66,8 @@ impl Column {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes as text.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a text cannot fail");
@@ -93,14 +96,41 @@ pub const FIND_WALLETS: Bulk = Bulk {
     postgres: "SELECT * FROM wallets WHERE account = ANY ($1)",
 };
 
+/// Wallets whose chains have grown since they were anchored, locked.
+pub const GROWN_CHAINS: Bulk = Bulk {
+    sqlite: "SELECT * FROM wallets WHERE entries > anchored ORDER BY account LIMIT ?1",
+    postgres: "SELECT * FROM wallets WHERE entries > anchored ORDER BY account LIMIT $1
+               FOR UPDATE",
+};
+
+/// Up to which entries chains are anchored.
+pub const ANCHOR_WALLETS: Bulk = Bulk {
+    sqlite: "UPDATE wallets SET anchored = t.last
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS last FROM json_each(?1)) AS t
+             WHERE wallets.account = t.id",
+    postgres: "UPDATE wallets SET anchored = t.last
+               FROM unnest($1::text[], $2::bigint[]) AS t (id, last)
+               WHERE wallets.account = t.id",
+};
+
+/// What was written down of the chains of accounts.
+pub const ANCHORS: Bulk = Bulk {
+    sqlite: "SELECT account, payload FROM outbox WHERE kind = 'ledger.anchored'
+                 AND account IN (SELECT value ->> 0 FROM json_each(?1))",
+    postgres: "SELECT account, payload FROM outbox WHERE kind = 'ledger.anchored'
+                   AND account = ANY ($1)",
+};
+
 /// What remains of the vouchers of accounts that are valid at an instant.
 pub const VALID_VOUCHERS: Bulk = Bulk {
     sqlite: "SELECT account, CAST(SUM(remaining) AS INTEGER) AS remaining FROM vouchers
              WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
                AND remaining > 0 AND from_us <= ?2 AND expires_us > ?2
+               AND revoked_us IS NULL
              GROUP BY account",
     postgres: "SELECT account, CAST(SUM(remaining) AS bigint) AS remaining FROM vouchers
                WHERE account = ANY ($1) AND remaining > 0 AND from_us <= $2 AND expires_us > $2
+                 AND revoked_us IS NULL
                GROUP BY account",
 };
 
@@ -108,9 +138,9 @@ pub const VALID_VOUCHERS: Bulk = Bulk {
 pub const OPEN_VOUCHERS: Bulk = Bulk {
     sqlite: "SELECT * FROM vouchers
              WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
-               AND remaining > 0 AND expires_us > ?2",
+               AND remaining > 0 AND expires_us > ?2 AND revoked_us IS NULL",
     postgres: "SELECT * FROM vouchers
-               WHERE account = ANY ($1) AND remaining > 0 AND expires_us > $2",
+               WHERE account = ANY ($1) AND remaining > 0 AND expires_us > $2 AND revoked_us IS NULL",
 };
 
 /// Vouchers by account and id.
@@ -167,15 +197,16 @@ pub const END_PAYMENTS: Bulk = Bulk {
 pub const CHANGE_WALLETS: Bulk = Bulk {
     sqlite: "UPDATE wallets
              SET cash = cash + t.gained, held = held + t.aside, issued = issued + t.more,
-                 entries = t.last
+                 entries = t.last, head = t.hash
              FROM (SELECT value ->> 0 AS id, value ->> 1 AS gained, value ->> 2 AS aside,
-                       value ->> 3 AS more, value ->> 4 AS last FROM json_each(?1)) AS t
+                       value ->> 3 AS more, value ->> 4 AS last, unhex(value ->> 5) AS hash
+                   FROM json_each(?1)) AS t
              WHERE wallets.account = t.id",
     postgres: "UPDATE wallets
                SET cash = cash + t.gained, held = held + t.aside, issued = issued + t.more,
-                   entries = t.last
-               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-                   AS t (id, gained, aside, more, last)
+                   entries = t.last, head = t.hash
+               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bytea[]) AS t (id, gained, aside, more, last, hash)
                WHERE wallets.account = t.id",
 };
 
@@ -183,18 +214,42 @@ pub const CHANGE_WALLETS: Bulk = Bulk {
 pub const MOVE_VOUCHERS: Bulk = Bulk {
     sqlite: "UPDATE vouchers
              SET remaining = remaining + t.m1, captured = captured + t.m2, held = held + t.m3,
-                 forfeited = forfeited + t.m4, voided = voided + t.m5
+                 forfeited = forfeited + t.m4, voided = voided + t.m5, expired = expired + t.m6
              FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id,
                        value ->> 2 AS m1, value ->> 3 AS m2, value ->> 4 AS m3, value ->> 5 AS m4,
-                       value ->> 6 AS m5
+                       value ->> 6 AS m5, value ->> 7 AS m6
                    FROM json_each(?1)) AS t
              WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
     postgres: "UPDATE vouchers
                SET remaining = remaining + t.m1, captured = captured + t.m2, held = held + t.m3,
-                   forfeited = forfeited + t.m4, voided = voided + t.m5
+                   forfeited = forfeited + t.m4, voided = voided + t.m5,
+                   expired = expired + t.m6
                FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
-                   $6::bigint[], $7::bigint[]) AS t (of_account, of_id, m1, m2, m3, m4, m5)
+                   $6::bigint[], $7::bigint[], $8::bigint[])
+                   AS t (of_account, of_id, m1, m2, m3, m4, m5, m6)
                WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
+};
+
+/// Vouchers that have ended, and of which nothing remains or is held.
+pub const SWEEP_VOUCHERS: Bulk = Bulk {
+    sqlite: "UPDATE vouchers SET swept = true
+             FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id
+                   FROM json_each(?1)) AS t
+             WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
+    postgres: "UPDATE vouchers SET swept = true
+               FROM unnest($1::text[], $2::uuid[]) AS t (of_account, of_id)
+               WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
+};
+
+/// New codes, none of which was redeemed.
+pub const ADD_CODES: Bulk = Bulk {
+    sqlite:
+        "INSERT INTO voucher_codes (code, number, request_id, face, currency, terms, created_us)
+             SELECT value ->> 0, value ->> 1, ?2, ?3, ?4, ?5, ?6 FROM json_each(?1)",
+    postgres: "INSERT INTO voucher_codes (code, number, request_id, face, currency, terms,
+                   created_us)
+               SELECT code, number, $3, $4, $5, $6, $7
+               FROM unnest($1::text[], $2::bigint[]) AS t (code, number)",
 };
 
 /// New vouchers: all of their face remains.
@@ -216,21 +271,24 @@ pub const ADD_VOUCHERS: Bulk = Bulk {
 /// New entries; the nil id stands for none.
 pub const ADD_ENTRIES: Bulk = Bulk {
     sqlite: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
-                 order_id, refund_id, note, created_us)
+                 order_id, refund_id, note, created_us, hash)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
                  NULLIF(unhex(value ->> 6), zeroblob(16)), NULLIF(unhex(value ->> 7), zeroblob(16)),
-                 NULLIF(unhex(value ->> 8), zeroblob(16)), value ->> 9, value ->> 10
+                 NULLIF(unhex(value ->> 8), zeroblob(16)), value ->> 9, value ->> 10,
+                 unhex(value ->> 11)
              FROM json_each(?1)",
     postgres: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
-                   order_id, refund_id, note, created_us)
+                   order_id, refund_id, note, created_us, hash)
                SELECT account, number, debit, credit, amount, currency,
                    NULLIF(payment_id, '00000000-0000-0000-0000-000000000000'),
                    NULLIF(order_id, '00000000-0000-0000-0000-000000000000'),
-                   NULLIF(refund_id, '00000000-0000-0000-0000-000000000000'), note, created_us
+                   NULLIF(refund_id, '00000000-0000-0000-0000-000000000000'), note, created_us,
+                   hash
                FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[],
-                   $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[], $11::bigint[])
+                   $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[], $11::bigint[],
+                   $12::bytea[])
                    AS t (account, number, debit, credit, amount, currency, payment_id, order_id,
-                       refund_id, note, created_us)",
+                       refund_id, note, created_us, hash)",
 };
 
 /// The entries of payments, by account and payment id.

@@ -8,4 +8,5 @@ pub mod refund;
 pub mod refunded_item;
 pub mod request;
 pub mod voucher;
+pub mod voucher_code;
 pub mod wallet;

@@ -2,6 +2,7 @@
 
 mod m20261122_000001_wallets;
 
+use outbox::OutboxTable;
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait::async_trait, sea_orm::DynIden,
 };
@@ -13,7 +14,7 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_wallets::Migration)]
+        vec![Box::new(m20261122_000001_wallets::Migration), Box::new(OutboxTable)]
     }
 
     fn migration_table_name() -> DynIden {

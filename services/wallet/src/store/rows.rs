@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        About, Bill, Entry, Intent, Outcome, Payment, PaymentRefusal, Refund, RefundedItem,
+        About, Bill, Entry, Hash, Intent, Outcome, Payment, PaymentRefusal, Refund, RefundedItem,
         Voucher, Wallet,
     },
     wire,
@@ -48,6 +48,10 @@ pub fn currency(code: &str) -> Result<Currency, StoreError> {
     code.parse().map_err(corrupt)
 }
 
+fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
+    bytes.try_into().map(Hash).map_err(corrupt)
+}
+
 impl TryFrom<wallet::Model> for Wallet {
     type Error = StoreError;
 
@@ -59,6 +63,7 @@ impl TryFrom<wallet::Model> for Wallet {
             held: row.held,
             issued: row.issued,
             entries: row.entries,
+            head: hash(&row.head)?,
             create_time: instant(row.created_us)?,
         })
     }
@@ -73,6 +78,8 @@ impl From<&Wallet> for wallet::Model {
             held: wallet.held,
             issued: wallet.issued,
             entries: wallet.entries,
+            head: wallet.head.0.to_vec(),
+            anchored: 0,
             created_us: micros(wallet.create_time),
         }
     }
@@ -90,17 +97,20 @@ impl TryFrom<voucher::Model> for Voucher {
             captured: row.captured,
             held: row.held,
             forfeited: row.forfeited,
+            voided: row.voided,
+            expired: row.expired,
+            revoked: row.revoked_us.is_some(),
             terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
             create_time: instant(row.created_us)?,
         })
     }
 }
 
-/// What the rule engine needs to know of a voucher.
+/// What the rule engine needs to know of a voucher. One that was revoked has nothing left.
 pub fn usable(row: &voucher::Model) -> Result<engine::Voucher, StoreError> {
     Ok(engine::Voucher {
         id: VoucherId(row.id),
-        remaining: row.remaining,
+        remaining: if row.revoked_us.is_some() { 0 } else { row.remaining },
         terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
     })
 }
@@ -122,6 +132,7 @@ impl TryFrom<entry::Model> for Entry {
             },
             note: row.note,
             create_time: instant(row.created_us)?,
+            hash: hash(&row.hash)?,
         })
     }
 }

@@ -5,12 +5,12 @@ use sea_orm::ConnectionTrait as _;
 use crate::tests::*;
 
 /// Runs `sql` past all decisions, as an operator with a database prompt might.
-async fn tamper(world: &World, sql: &str) -> Result<(), sea_orm::DbErr> {
+pub async fn tamper(world: &World, sql: &str) -> Result<(), sea_orm::DbErr> {
     world.database.writer().execute_unprepared(sql).await.map(|_| ())
 }
 
 /// A wallet of 100 that has paid 10 from a voucher and 20 from cash.
-async fn used(world: &World) {
+pub async fn used(world: &World) {
     world.with_cash(&acme(), 100).await;
     world.with_vouchers(&[(10, 30)]).await;
     assert_eq!(outcome(&world.charge(charge(1, 30)).await.unwrap()), "SUCCEEDED");
@@ -48,6 +48,7 @@ async fn no_balance_falls_below_zero_whoever_writes_it() {
     .await;
 }
 
+const CHAIN: &str = "the hashes of the ledger are one chain up to its head";
 const CASH: &str = "cash is the sum of its entries";
 const NUMBERED: &str = "entries are numbered without a gap";
 const CURRENCY: &str = "every entry is of a wallet and in its currency";
@@ -73,8 +74,9 @@ const DAMAGE: &[(&str, &[&str])] = &[
     ("UPDATE payments SET state = 'VOIDED'", &[TAKEN, MOVED]),
     (
         "INSERT INTO entries SELECT account, number + 1, 'voucher:7', credit, 1, currency,
-             payment_id, order_id, refund_id, note, created_us FROM entries WHERE number = 4",
-        &[NUMBERED, TAKEN, PARTS],
+             payment_id, order_id, refund_id, note, created_us, hash FROM entries
+         WHERE number = 4",
+        &[NUMBERED, TAKEN, PARTS, CHAIN],
     ),
     ("UPDATE wallets SET held = held + 1", &[ASIDE]),
     ("UPDATE vouchers SET held = held + 1, captured = captured - 1", &[REMAINS]),
@@ -100,14 +102,14 @@ const DAMAGE_TO_HOLDS: &[(&str, &[&str])] = &[
     ("UPDATE payments SET state = 'VOIDED' WHERE state = 'PENDING'", &[PENDING]),
     (
         "INSERT INTO entries SELECT account, number + 1, credit, debit, 1, currency, payment_id,
-             order_id, refund_id, note, created_us FROM entries WHERE number = 5",
-        &[NUMBERED, CASH, ASIDE, HELD],
+             order_id, refund_id, note, created_us, hash FROM entries WHERE number = 5",
+        &[NUMBERED, CASH, ASIDE, HELD, CHAIN],
     ),
     (
         "INSERT INTO entries SELECT account, number + 1, 'external:channel:sandbox', 'cash', 1,
-             currency, payment_id, order_id, refund_id, note, created_us FROM entries
+             currency, payment_id, order_id, refund_id, note, created_us, hash FROM entries
          WHERE number = 5",
-        &[NUMBERED, CASH, BROUGHT],
+        &[NUMBERED, CASH, BROUGHT, CHAIN],
     ),
     ("UPDATE callbacks SET amount = amount + 1", &[BROUGHT]),
     ("DELETE FROM callbacks", &[BROUGHT]),
@@ -121,7 +123,7 @@ async fn the_audit_finds_what_is_off_with_holds_and_channels() {
         on_each_database(async |world| {
             holding(world).await;
             tamper(world, sql).await.unwrap();
-            let findings = world.store.audit().await.unwrap();
+            let findings = world.store.audit(None).await.unwrap().findings;
             let found: BTreeSet<_> = findings
                 .iter()
                 .map(|finding| finding.invariant.split(" (").next().unwrap())
@@ -146,13 +148,13 @@ const DAMAGE_TO_REFUNDS: &[(&str, &[&str])] = &[
     ("UPDATE payments SET state = 'VOIDED'", &[TAKEN, MOVED, GIVEN_BACK]),
     (
         "INSERT INTO entries SELECT account, number + 1, debit, credit, 1, currency, payment_id,
-             order_id, refund_id, note, created_us FROM entries WHERE number = 6",
-        &[NUMBERED, CASH, BOOKED],
+             order_id, refund_id, note, created_us, hash FROM entries WHERE number = 6",
+        &[NUMBERED, CASH, BOOKED, CHAIN],
     ),
     (
         "INSERT INTO entries SELECT account, number + 1, debit, credit, 1, currency, payment_id,
-             order_id, NULL, note, created_us FROM entries WHERE number = 6",
-        &[NUMBERED, CASH, KNOWN],
+             order_id, NULL, note, created_us, hash FROM entries WHERE number = 6",
+        &[NUMBERED, CASH, KNOWN, CHAIN],
     ),
 ];
 
@@ -173,7 +175,7 @@ async fn the_audit_finds_what_is_off_with_refunds() {
             world.wallets.refund(&ask).await.unwrap();
             world.assert_sound().await;
             tamper(world, sql).await.unwrap();
-            let findings = world.store.audit().await.unwrap();
+            let findings = world.store.audit(None).await.unwrap().findings;
             let found: BTreeSet<_> = findings
                 .iter()
                 .map(|finding| finding.invariant.split(" (").next().unwrap())
@@ -204,7 +206,7 @@ async fn the_audit_finds_what_is_off_and_nothing_else() {
         on_each_database(async |world| {
             used(world).await;
             tamper(world, sql).await.unwrap();
-            let findings = world.store.audit().await.unwrap();
+            let findings = world.store.audit(None).await.unwrap().findings;
             let found: BTreeSet<_> = findings
                 .iter()
                 .map(|finding| finding.invariant.split(" (").next().unwrap())
@@ -221,9 +223,28 @@ async fn the_audit_tells_which_voucher_or_payment_it_is() {
     on_each_database(async |world| {
         used(world).await;
         tamper(world, "UPDATE payments SET amount = amount + 1").await.unwrap();
-        let findings = world.store.audit().await.unwrap();
+        let findings = world.store.audit(None).await.unwrap().findings;
         let subject = format!("acme payment {}", id(1));
         assert!(findings.iter().all(|finding| finding.subject == subject), "{findings:?}");
+    })
+    .await;
+}
+
+// W-2: of one account, nothing of the others is told.
+#[tokio::test]
+async fn one_account_is_audited_alone() {
+    on_each_database(async |world| {
+        used(world).await;
+        let b = "b".parse().unwrap();
+        world.with_cash(&b, 7).await;
+        tamper(world, "UPDATE wallets SET cash = cash + 1, issued = issued + 1").await.unwrap();
+        let all = world.store.audit(None).await.unwrap();
+        let of_b = world.store.audit(Some(&b)).await.unwrap();
+        let of_none = world.store.audit(Some(&"c".parse().unwrap())).await.unwrap();
+        assert_eq!((all.findings.len(), all.wallets), (4, 2));
+        let subjects: Vec<_> = of_b.findings.iter().map(|it| it.subject.as_str()).collect();
+        assert_eq!((subjects, of_b.wallets), (vec!["b", "b"], 1));
+        assert_eq!((of_none.findings, of_none.wallets), (Vec::new(), 0));
     })
     .await;
 }

@@ -1,8 +1,10 @@
 //! One transaction: wallets locked, decided on, and saved together.
 
 mod callbacks;
+mod codes;
 mod payments;
 mod refunds;
+mod vouchers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +17,7 @@ use sea_orm::{
     EntityTrait as _, QueryFilter as _, Statement, prelude::Uuid, sea_query::OnConflict,
 };
 
-pub use self::{callbacks::NewCallback, payments::Known};
+pub use self::{callbacks::NewCallback, codes::Codes, payments::Known};
 use super::{
     StoreError,
     bulk::{self, Column},
@@ -56,7 +58,7 @@ impl Unit {
         Ok(self.transaction.commit().await?)
     }
 
-    async fn rows<M: sea_orm::FromQueryResult>(
+    pub(super) async fn rows<M: sea_orm::FromQueryResult>(
         &self,
         statement: Statement,
     ) -> Result<Vec<M>, StoreError> {
@@ -138,6 +140,7 @@ impl Unit {
             number(|purse| purse.change().held),
             number(|purse| purse.change().issued),
             number(|purse| purse.wallet().entries),
+            Column::Bytes(purses.clone().map(|purse| purse.wallet().head.0.to_vec()).collect()),
         ];
         self.write(&bulk::CHANGE_WALLETS, columns, accounts.len()).await
     }
@@ -147,12 +150,13 @@ impl Unit {
         purses: impl Iterator<Item = &'a Purse>,
     ) -> Result<(), StoreError> {
         let (mut accounts, mut ids) = (Vec::new(), Vec::new());
-        let mut moved: [Vec<i64>; 5] = Default::default();
+        let mut moved: [Vec<i64>; 6] = Default::default();
         for purse in purses {
             for (id, it) in &purse.change().moved {
                 accounts.push(purse.wallet().account.to_string());
                 ids.push(id.0);
-                let parts = [it.remaining, it.captured, it.held, it.forfeited, it.voided];
+                let parts =
+                    [it.remaining, it.captured, it.held, it.forfeited, it.voided, it.expired];
                 moved.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
             }
         }
@@ -206,13 +210,19 @@ impl Unit {
             id(|it| it.about.refund.map(|id| id.0)),
             text(|it| it.note.clone()),
             number(|it| micros(it.create_time)),
+            Column::Bytes(entries.clone().map(|it| it.hash.0.to_vec()).collect()),
         ];
         let rows = entries.count();
         self.write(&bulk::ADD_ENTRIES, columns, rows).await
     }
 
+    async fn execute(&self, statement: Statement) -> Result<(), StoreError> {
+        self.transaction.execute_raw(statement).await?;
+        Ok(())
+    }
+
     /// Runs a bulk statement that must touch so many `rows`, unless there are none.
-    async fn write(
+    pub(super) async fn write(
         &self,
         statement: &bulk::Bulk,
         columns: Vec<Column>,

@@ -8,8 +8,9 @@ use platform::{
 };
 use rule_engine::voucher::Coverage;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, prelude::Uuid,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    prelude::Uuid,
 };
 
 use crate::{
@@ -43,11 +44,14 @@ type BySource = BTreeMap<String, i64>;
 pub async fn check(
     transaction: &DatabaseTransaction,
     backend: Backend,
+    account: Option<&str>,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = Uuid::nil();
     loop {
+        let of_account = account.map(|account| payment::Column::Account.eq(account));
         let page = payment::Entity::find()
+            .filter(Condition::all().add_option(of_account))
             .filter(payment::Column::State.is_in([SUCCEEDED, PENDING]))
             .filter(payment::Column::PaymentId.gt(after))
             .order_by_asc(payment::Column::PaymentId)

@@ -8,8 +8,9 @@ use platform::{
 };
 use rule_engine::voucher::ItemParts;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _, prelude::Uuid,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    prelude::Uuid,
 };
 
 use crate::{
@@ -42,11 +43,14 @@ type Gains = BTreeMap<String, i64>;
 pub async fn check(
     transaction: &DatabaseTransaction,
     backend: Backend,
+    account: Option<&str>,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = Uuid::nil();
     loop {
+        let of_account = account.map(|account| refund::Column::Account.eq(account));
         let page = refund::Entity::find()
+            .filter(Condition::all().add_option(of_account))
             .filter(refund::Column::RefundId.gt(after))
             .order_by_asc(refund::Column::RefundId)
             .limit(PAGE)

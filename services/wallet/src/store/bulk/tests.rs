@@ -46,7 +46,8 @@ async fn wallets_are_found_and_changed_by_account() {
         let columns = |names: &[&str], gained: Vec<i64>| {
             let zeros = Column::Number(vec![0; names.len()]);
             let last = Column::Number(vec![9; names.len()]);
-            vec![text(names), Column::Number(gained), zeros.clone(), zeros, last]
+            let heads = Column::Bytes(vec![vec![7; 32]; names.len()]);
+            vec![text(names), Column::Number(gained), zeros.clone(), zeros, last, heads]
         };
         let changed =
             run(world, &CHANGE_WALLETS, columns(&["b", "acme", "x"], vec![-6, 1, 1]), Vec::new());
@@ -79,7 +80,8 @@ async fn vouchers_are_found_by_account_or_by_id() {
             Column::Number(vec![4, 18]),
             Column::Number(vec![3, 0]),
             Column::Number(vec![2, 1]),
-            Column::Number(vec![1, 1]),
+            Column::Number(vec![0, 1]),
+            Column::Number(vec![1, 0]),
         ];
         assert_eq!(run(world, &MOVE_VOUCHERS, moved, Vec::new()).await, 2);
         assert_eq!(world.remaining(&ids).await, [0, 0]);

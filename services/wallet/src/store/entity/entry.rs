@@ -17,6 +17,7 @@ pub struct Model {
     pub refund_id: Option<Uuid>,
     pub note: String,
     pub created_us: i64,
+    pub hash: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -20,6 +20,9 @@ pub struct Model {
     pub expires_us: i64,
     /// The terms in JSON; `from_us` and `expires_us` are theirs.
     pub terms: String,
+    pub revoked_us: Option<i64>,
+    /// Whether it has ended, and nothing remains of it or is held.
+    pub swept: bool,
     pub created_us: i64,
 }
 

@@ -11,6 +11,10 @@ pub struct Model {
     pub held: i64,
     pub issued: i64,
     pub entries: i64,
+    /// The hash of the last entry; 32 zeros before the first.
+    pub head: Vec<u8>,
+    /// How many entries there were when the chain was last anchored.
+    pub anchored: i64,
     pub created_us: i64,
 }
 

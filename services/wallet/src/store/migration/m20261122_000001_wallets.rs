@@ -12,7 +12,8 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let account = sorted_by_bytes(connection.get_database_backend(), string_len("account", 64));
-        for table in [wallets, vouchers, payments, entries, callbacks, refunds] {
+        let tables = [wallets, vouchers, voucher_codes, payments, entries, callbacks, refunds];
+        for table in tables {
             manager.create_table(table(account.clone())).await?;
         }
         manager.create_table(requests()).await?;
@@ -36,6 +37,11 @@ fn balance(name: &'static str) -> ColumnDef {
     big_integer(name).check(Expr::col(name).gte(0)).take()
 }
 
+/// A SHA-256.
+fn hash(name: &'static str) -> ColumnDef {
+    blob(name).check(Expr::cust(format!("length({name}) = 32"))).take()
+}
+
 fn wallets(mut account: ColumnDef) -> TableCreateStatement {
     Table::create()
         .table("wallets")
@@ -45,7 +51,10 @@ fn wallets(mut account: ColumnDef) -> TableCreateStatement {
         .col(balance("held"))
         .col(balance("issued"))
         .col(balance("entries"))
+        .col(hash("head"))
+        .col(balance("anchored"))
         .col(big_integer("created_us"))
+        .check(Expr::col("anchored").lte(Expr::col("entries")))
         .take()
 }
 
@@ -68,6 +77,8 @@ fn vouchers(account: ColumnDef) -> TableCreateStatement {
         .col(big_integer("from_us"))
         .col(big_integer("expires_us"))
         .col(text("terms"))
+        .col(big_integer_null("revoked_us"))
+        .col(boolean("swept").default(false))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("id"))
         .check(Expr::col("face").eq(whole))
@@ -99,6 +110,8 @@ fn payments(account: ColumnDef) -> TableCreateStatement {
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("payment_id"))
         .check(Expr::col("state").is_in(["PENDING", "SUCCEEDED", "REFUSED", "VOIDED"]))
+        .check(Expr::col("state").ne("SUCCEEDED").or(Expr::col("amount").is_not_null()))
+        .check(Expr::col("state").ne("REFUSED").or(Expr::col("reason").ne("")))
         .check(Expr::col("state").ne("PENDING").or(Expr::col("intent_id").is_not_null()))
         .check(Expr::col("confirmed_us").is_null().or(Expr::col("state").eq("SUCCEEDED")))
         .take()
@@ -118,8 +131,32 @@ fn entries(account: ColumnDef) -> TableCreateStatement {
         .col(uuid_null("refund_id"))
         .col(text("note"))
         .col(big_integer("created_us"))
+        .col(hash("hash"))
         .primary_key(Index::create().col("account").col("number"))
         .check(Expr::col("debit").ne(Expr::col("credit")))
+        // What an order was paid with says which payment and order it was.
+        .check(Expr::cust(
+            "credit NOT LIKE 'revenue:%' OR (payment_id IS NOT NULL AND order_id IS NOT NULL)",
+        ))
+        .take()
+}
+
+/// Vouchers that belong to nobody until somebody redeems their codes.
+fn voucher_codes(mut account: ColumnDef) -> TableCreateStatement {
+    Table::create()
+        .table("voucher_codes")
+        .col(string_len("code", 16).primary_key().take())
+        .col(uuid("request_id"))
+        .col(big_integer("number"))
+        .col(big_integer("face").check(Expr::col("face").gt(0)))
+        .col(string_len("currency", 3))
+        .col(text("terms"))
+        .col(account.null().take())
+        .col(uuid_null("voucher_id"))
+        .col(big_integer_null("redeemed_us"))
+        .col(big_integer("created_us"))
+        .check(Expr::cust("(voucher_id IS NULL) = (account IS NULL)"))
+        .check(Expr::cust("(redeemed_us IS NULL) = (account IS NULL)"))
         .take()
 }
 
@@ -196,6 +233,10 @@ const INDEXES: &[&str] = &[
         WHERE money_id IS NOT NULL",
     // ListVouchers, and the vouchers that may pay.
     "CREATE INDEX vouchers_by_end ON vouchers (account, expires_us, id)",
+    // What remains of vouchers that have expired.
+    "CREATE INDEX vouchers_to_end ON vouchers (expires_us) WHERE NOT swept",
+    // The codes that one request made, to answer it again.
+    "CREATE UNIQUE INDEX voucher_codes_of_request ON voucher_codes (request_id, number)",
     // ListEntries of one payment.
     "CREATE INDEX entries_of_payment ON entries (account, payment_id)
         WHERE payment_id IS NOT NULL",
