@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use platform::fault::Fault;
 use proto::renewal::{
     internal::v1::AdvanceRequest,
-    v1::{CancelOrderRequest, CreateRenewalOrderRequest, order::State},
+    v1::{CancelOrderRequest, CheckoutOrderRequest, CreateRenewalOrderRequest, order::State},
 };
 use tests::{Backend, Layout, Suite, fixture::*};
 
@@ -20,6 +20,7 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
     let request = order_of("acme", selection(&["i-1"], "1m"));
     match fault {
         Fault::AfterVoid => die_while_voiding(&mut suite, &request).await,
+        fault if CHECKOUT.contains(&fault) => die_at_checkout(&mut suite, fault, &request).await,
         Fault::AfterTakingBack
         | Fault::AfterRefund
         | Fault::AfterRefundAnswer
@@ -35,7 +36,8 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
     suite.audit().await;
     let held = suite.instance("acme", "i-1").await.open_order_id;
     assert_eq!(held.is_empty(), order.state() != State::PendingPayment);
-    let paid = if order.state() == State::Completed { 56_00 } else { 0 };
+    let by_cash = order.state() == State::Completed && !CHECKOUT.contains(&fault);
+    let paid = if by_cash { 56_00 } else { 0 };
     assert_eq!(suite.cash("acme").await, 100_00 - paid);
     order.state()
 }
@@ -78,6 +80,40 @@ async fn die_while_refunding(suite: &mut Suite, fault: Fault, request: &CreateRe
     }
 }
 
+/// The points of step C (W-4).
+const CHECKOUT: [Fault; 6] = [
+    Fault::AfterCheckout,
+    Fault::AfterIntent,
+    Fault::AfterIntentAnswer,
+    Fault::AfterIntentNoted,
+    Fault::AfterConfirm,
+    Fault::AfterConfirmed,
+];
+
+/// The service of `fault` dies while a channel is asked for the whole of the order, or confirms it.
+async fn die_at_checkout(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
+    let order = suite.create(request.clone()).await.expect("an order");
+    let checkout = CheckoutOrderRequest { use_cash: false, ..checkout_of("acme", &order) };
+    if let Fault::AfterConfirm | Fault::AfterConfirmed = fault {
+        let asked = suite.orders().checkout_order(checkout).await.expect("the channel is asked");
+        let order = asked.into_inner().order.expect("an order");
+        suite.restart(fault.service(), Some(fault));
+        let confirmed =
+            suite.payments().confirm_payment(confirmation_of(&order, suite.now())).await;
+        assert_eq!(confirmed.is_ok(), fault == Fault::AfterConfirmed);
+        if fault == Fault::AfterConfirmed {
+            suite.set_clock(suite.now() + TimeDelta::seconds(11));
+            // No page of the sweep comes back from a process that died.
+            let _ = suite.sweeps().advance(AdvanceRequest { limit: 100 }).await;
+        }
+    } else {
+        suite.restart(fault.service(), Some(fault));
+        suite.orders().checkout_order(checkout).await.expect_err("the process died");
+    }
+    assert!(suite.died(fault.service()), "{fault} was not reached");
+    suite.restart(fault.service(), None);
+}
+
 /// A payment that was begun too long ago is called off (O-8), and the wallet dies of it.
 async fn die_while_voiding(suite: &mut Suite, request: &CreateRenewalOrderRequest) {
     die_at(suite, Fault::AfterPaying, request).await;
@@ -93,7 +129,13 @@ async fn at_every_point(backend: Backend, layout: Layout) {
     let mut killed = BTreeSet::new();
     for fault in Fault::ALL {
         let expected = match fault {
-            Fault::AfterCreate | Fault::AfterVoid => State::PendingPayment,
+            // A checkout that was begun is still open, or called off: the customer goes on.
+            Fault::AfterCreate
+            | Fault::AfterVoid
+            | Fault::AfterCheckout
+            | Fault::AfterIntent
+            | Fault::AfterIntentAnswer
+            | Fault::AfterIntentNoted => State::PendingPayment,
             Fault::AfterCancel => State::Cancelled,
             Fault::AfterTakingBack
             | Fault::AfterRefund

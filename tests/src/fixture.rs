@@ -2,24 +2,26 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeZone as _, Utc};
 use kernel::Env;
+use platform::webhook::Secret;
 use proto::{
     catalog::v1::ApplyCatalogRequest,
     convert::timestamp,
     renewal::v1::{
-        Account, Binding, CreateRenewalOrderRequest, Instance, InstanceRegistration, Order,
-        PayOrderRequest, PaymentChoice, RefundOrderRequest, RegisterInstancesRequest, Selection,
-        UpsertAccountsRequest, binding::Kind, create_renewal_order_request::What,
-        instance_registration as registration, registration_result,
+        Account, Binding, CheckoutOrderRequest, CreateRenewalOrderRequest, Instance,
+        InstanceRegistration, Order, PayOrderRequest, PaymentChoice, RefundOrderRequest,
+        RegisterInstancesRequest, Selection, UpsertAccountsRequest, binding::Kind,
+        create_renewal_order_request::What, instance_registration as registration,
+        registration_result,
     },
     r#type::v1::{Configuration, Money, Setting, TermDuration},
     wallet::v1::{
-        CreateWalletRequest, DepositRequest, GetWalletRequest, IssueVouchersRequest,
-        RefundDestination, Voucher, VoucherGrant, VoucherTerms,
+        ConfirmPaymentRequest, CreateWalletRequest, DepositRequest, GetWalletRequest,
+        IssueVouchersRequest, RefundDestination, Voucher, VoucherGrant, VoucherTerms,
     },
 };
 use tonic::Status;
 
-use crate::clients::Clients;
+use crate::{clients::Clients, suite::SANDBOX_SECRET};
 
 /// The four vendors' catalogs.
 pub const CATALOGS: [&str; 4] = [
@@ -151,6 +153,44 @@ pub fn payment_of(account: &str, order: &Order) -> PayOrderRequest {
         account_id: account.to_owned(),
         order_id: order.order_id.clone(),
         pay: None,
+    }
+}
+
+/// A checkout of an order at the sandbox, which is asked for what cash does not cover.
+#[must_use]
+pub fn checkout_of(account: &str, order: &Order) -> CheckoutOrderRequest {
+    CheckoutOrderRequest {
+        request_id: new_id(),
+        account_id: account.to_owned(),
+        order_id: order.order_id.clone(),
+        channel: "sandbox".to_owned(),
+        pay: None,
+        use_cash: true,
+    }
+}
+
+/// What the sandbox sends at `now` when the checkout of `order` was paid as asked.
+#[must_use]
+pub fn confirmation_of(order: &Order, now: DateTime<Utc>) -> ConfirmPaymentRequest {
+    let intent = order.checkout.as_ref().expect("a checkout");
+    let amount = intent.amount.as_ref().expect("an amount");
+    let body = serde_json::json!({
+        "type": "payment.succeeded",
+        "data": {
+            "intent_id": intent.intent_id,
+            "channel_payment_id": format!("money-of-{}", intent.intent_id),
+            "amount": {"minor_units": amount.minor_units, "currency_code": amount.currency_code},
+        },
+    });
+    let body = body.to_string().into_bytes();
+    let secret: Secret = SANDBOX_SECRET.parse().expect("a secret");
+    let (id, sent) = (new_id(), now.timestamp());
+    ConfirmPaymentRequest {
+        channel: intent.channel.clone(),
+        webhook_signature: secret.sign(&id, sent, &body),
+        webhook_id: id,
+        webhook_timestamp: sent.to_string(),
+        body,
     }
 }
 

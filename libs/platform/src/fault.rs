@@ -21,6 +21,18 @@ pub enum Fault {
     AfterVoid,
     /// Step 6 is committed: the order is cancelled or expired. Nobody was told.
     AfterCancel,
+    /// The payment of step C has its id. The wallet has not heard of it.
+    AfterCheckout,
+    /// The intent of step C is committed in the wallet. Its answer is lost.
+    AfterIntent,
+    /// The intent of step C is answered. The order does not know yet.
+    AfterIntentAnswer,
+    /// The order tells what the channel is asked for. Nobody was told.
+    AfterIntentNoted,
+    /// The channel's confirmation is committed in the wallet. The channel was not told.
+    AfterConfirm,
+    /// The order is `PAYING` as of the channel's confirmation, or has ended. Nothing is settled.
+    AfterConfirmed,
     /// The first half of step 7 is committed: terms are taken back. The wallet has not heard of it.
     AfterTakingBack,
     /// The refund of step 7 is committed in the wallet. Its answer is lost.
@@ -33,7 +45,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order of the steps.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::AfterCreate,
         Self::AfterPaying,
         Self::AfterCharge,
@@ -41,6 +53,12 @@ impl Fault {
         Self::AfterSettle,
         Self::AfterVoid,
         Self::AfterCancel,
+        Self::AfterCheckout,
+        Self::AfterIntent,
+        Self::AfterIntentAnswer,
+        Self::AfterIntentNoted,
+        Self::AfterConfirm,
+        Self::AfterConfirmed,
         Self::AfterTakingBack,
         Self::AfterRefund,
         Self::AfterRefundAnswer,
@@ -58,6 +76,12 @@ impl Fault {
             Self::AfterSettle => "after-settle",
             Self::AfterVoid => "after-void",
             Self::AfterCancel => "after-cancel",
+            Self::AfterCheckout => "after-checkout",
+            Self::AfterIntent => "after-intent",
+            Self::AfterIntentAnswer => "after-intent-answer",
+            Self::AfterIntentNoted => "after-intent-noted",
+            Self::AfterConfirm => "after-confirm",
+            Self::AfterConfirmed => "after-confirmed",
             Self::AfterTakingBack => "after-taking-back",
             Self::AfterRefund => "after-refund",
             Self::AfterRefundAnswer => "after-refund-answer",
@@ -69,12 +93,20 @@ impl Fault {
     #[must_use]
     pub const fn service(self) -> &'static str {
         match self {
-            Self::AfterCharge | Self::AfterVoid | Self::AfterRefund => "wallet",
+            Self::AfterCharge
+            | Self::AfterVoid
+            | Self::AfterRefund
+            | Self::AfterIntent
+            | Self::AfterConfirm => "wallet",
             Self::AfterCreate
             | Self::AfterPaying
             | Self::AfterChargeAnswer
             | Self::AfterSettle
             | Self::AfterCancel
+            | Self::AfterCheckout
+            | Self::AfterIntentAnswer
+            | Self::AfterIntentNoted
+            | Self::AfterConfirmed
             | Self::AfterTakingBack
             | Self::AfterRefundAnswer
             | Self::AfterRefunded => "renewal",

@@ -3,13 +3,15 @@
 //! ```text
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
-//! catalog, accounts, instances, renewals, orders, wallet, vouchers, ledger, sandbox, operations: the commands
+//! catalog, accounts, instances, renewals, orders, checkout, wallet, vouchers,
+//! ledger, sandbox, operations: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
 
 mod accounts;
 mod catalog;
+mod checkout;
 mod failure;
 mod instances;
 mod ledger;
@@ -55,6 +57,9 @@ pub enum Command {
     /// Orders: list, look at, pay, cancel.
     #[command(subcommand, after_help = EXIT_CODES)]
     Orders(orders::Command),
+    /// Have a payment channel asked for an order, or for what vouchers and cash leave of it.
+    #[command(after_help = checkout::EXAMPLES)]
+    Checkout(checkout::CheckoutArgs),
     /// Wallets: cash, deposits and the ledger.
     #[command(subcommand, after_help = EXIT_CODES)]
     Wallet(wallet::Command),
@@ -141,6 +146,7 @@ impl Command {
             Self::Quote(args) => args.run(client).await,
             Self::Renew(args) => args.run(client).await,
             Self::Orders(command) => command.run(client).await,
+            Self::Checkout(args) => args.run(client).await,
             Self::Wallet(command) => command.run(client).await,
             Self::Vouchers(command) => command.run(client).await,
             Self::Statement(args) => args.run(client).await,

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod bill;
 pub mod bound;
 pub mod cancel;
+pub mod checkout;
 pub mod correction;
 pub mod create;
 pub mod error;
@@ -35,7 +36,7 @@ use kernel::{
 use platform::together::Queue;
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
-    wallet::v1::{ChargeRequest, Payment, Refund, RefundRequest},
+    wallet::v1::{ChargeRequest, CreatePaymentIntentRequest, Payment, Refund, RefundRequest},
 };
 
 use self::{
@@ -87,6 +88,12 @@ pub trait Funds: fmt::Debug + Send + Sync {
 
     /// Calls a payment off, or tells how it ended before.
     async fn void(&self, account: &AccountId, payment: PaymentId) -> Result<Payment, RemoteError>;
+
+    /// Has a channel asked for a payment, or tells how it ended before.
+    async fn ask(&self, request: CreatePaymentIntentRequest) -> Result<Payment, RemoteError>;
+
+    /// The payments with these ids, at most 1,000; unknown ones are left out.
+    async fn payments(&self, ids: Vec<String>) -> Result<Vec<Payment>, RemoteError>;
 
     /// Gives items of a payment back, or tells how far that has come.
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError>;

@@ -10,8 +10,8 @@ use proto::{
     },
     r#type::v1::PageRequest,
     wallet::v1::{
-        ChargeRequest, GetPaymentsRequest, Payment, Refund, RefundRequest, VoidPaymentRequest,
-        payment_service_client::PaymentServiceClient,
+        ChargeRequest, CreatePaymentIntentRequest, GetPaymentsRequest, Payment, Refund,
+        RefundRequest, VoidPaymentRequest, payment_service_client::PaymentServiceClient,
     },
 };
 use tonic::Status;
@@ -131,17 +131,6 @@ impl RemoteWallet {
         let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
         Self { client }
     }
-
-    /// The payments with these ids, at most 1,000; unknown ones are left out.
-    pub async fn payments(&self, payment_ids: Vec<String>) -> Result<Vec<Payment>, RemoteError> {
-        let request = GetPaymentsRequest { payment_ids, intent_ids: Vec::new() };
-        let answer = safe(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.get_payments(request).await }
-        });
-        let error = |status| RemoteError { service: "wallet", status };
-        answer.await.map(|answer| answer.into_inner().payments).map_err(error)
-    }
 }
 
 // The calls may be repeated: the ids of payment and refund make them one.
@@ -169,6 +158,24 @@ impl Funds for RemoteWallet {
             async move { client.void_payment(request).await }
         });
         payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+
+    async fn ask(&self, request: CreatePaymentIntentRequest) -> Result<Payment, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.create_payment_intent(request).await }
+        });
+        payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+
+    async fn payments(&self, payment_ids: Vec<String>) -> Result<Vec<Payment>, RemoteError> {
+        let request = GetPaymentsRequest { payment_ids, intent_ids: Vec::new() };
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.get_payments(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        answer.await.map(|answer| answer.into_inner().payments).map_err(error)
     }
 
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError> {

@@ -1,11 +1,13 @@
-//! Orders that are given back.
+//! Orders that a channel pays, and orders that are given back.
 
+use chrono::TimeDelta;
 use futures::future::join_all;
 use proto::{
     renewal::v1::{
-        CancelOrderRequest, InstanceRegistration, ListEventsRequest, Order, RefundOrderRequest,
-        RefundOrderResponse, RegisterInstancesRequest, RenewalSetting, Selection,
-        SetRenewalPoliciesRequest, order::State, order_item, registration_result,
+        CancelOrderRequest, CheckoutOrderRequest, GetOrderRequest, InstanceRegistration,
+        ListEventsRequest, Order, RefundOrderRequest, RefundOrderResponse,
+        RegisterInstancesRequest, RenewalSetting, Selection, SetRenewalPoliciesRequest,
+        order::State, order_item, registration_result,
     },
     r#type::v1::RenewalPolicy,
     wallet::v1::refund,
@@ -43,7 +45,95 @@ async fn expiry(suite: &Suite, id: &str) -> String {
     suite.instance("acme", id).await.expiry_shown
 }
 
+async fn checkout(suite: &Suite, request: &CheckoutOrderRequest) -> Result<Order, Status> {
+    let answer = suite.orders().checkout_order(request.clone()).await;
+    answer.map(|answer| answer.into_inner().order.unwrap())
+}
+
+/// The order after the sweep has had its time.
+async fn swept(suite: &Suite, order: &Order) -> Order {
+    suite.set_clock(suite.now() + TimeDelta::seconds(12));
+    suite.advance().await;
+    let request =
+        GetOrderRequest { account_id: "acme".to_owned(), order_id: order.order_id.clone() };
+    suite.orders().get_order(request).await.unwrap().into_inner().order.unwrap()
+}
+
 crate::journeys! {
+    /// W-4, V-4, O-8: cash and the channel pay together, the channel confirms, the order completes; each
+    /// part goes back to where the caller wants it.
+    async fn a_channel_pays_what_cash_does_not_and_gets_it_back(suite) {
+        suite.jd("acme", 16_00).await;
+        suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
+        let order = suite.create(order_of("acme", selection(&["i-1"], "1m"))).await.unwrap();
+
+        let request = checkout_of("acme", &order);
+        let open = checkout(suite, &request).await.unwrap();
+        assert_eq!(open.state(), State::PendingPayment);
+        assert_eq!(open.checkout.as_ref().unwrap().amount, Some(cny(40_00)));
+        assert_eq!(checkout(suite, &request).await.unwrap(), open);
+        let parts = open.items[0].parts.clone().unwrap();
+        assert_eq!((parts.cash, parts.channel), (Some(cny(16_00)), Some(cny(40_00))));
+        suite.audit().await;
+
+        suite.payments().confirm_payment(confirmation_of(&open, suite.now())).await.unwrap();
+        let confirmed_at = suite.now();
+        let paid = swept(suite, &order).await;
+
+        assert_eq!((paid.state(), paid.checkout.clone()), (State::Completed, None));
+        assert_eq!(paid.payment_time, Some(proto::convert::timestamp(confirmed_at)));
+        assert_eq!(expiry(suite, "i-1").await, "2026-04-10 23:59:59");
+        assert_eq!(suite.cash("acme").await, 0);
+        let back = refund(suite, &refund_of("acme", &paid, &[])).await.unwrap().order.unwrap();
+        let parts = back.refunds[0].parts[0].clone();
+        assert_eq!((parts.cash, parts.channel_to_cash), (Some(cny(16_00)), Some(cny(40_00))));
+        assert_eq!(suite.cash("acme").await, 56_00);
+        suite.audit().await;
+    }
+
+    /// O-8, W-4: confirmed when the order can no longer be renewed: it expires, and the money is the
+    /// customer's. Called off before: a late confirmation goes to the cash balance.
+    async fn what_a_channel_pays_in_vain_goes_to_the_cash_balance(suite) {
+        suite.jd("acme", 0).await;
+        let rows = ["i-1", "i-2"].map(|id| vm("acme", id, "2026-03-11 00:00"));
+        suite.register(rows.into()).await;
+        let order = suite.create(order_of("acme", selection(&["i-1"], "1m"))).await.unwrap();
+        let open = checkout(suite, &checkout_of("acme", &order)).await.unwrap();
+        let released = InstanceRegistration { released: true, source_version: 2, ..vm("acme", "i-1", "2026-03-11 00:00") };
+        registered(suite, released).await;
+        suite.payments().confirm_payment(confirmation_of(&open, suite.now())).await.unwrap();
+        let ended = swept(suite, &order).await;
+        assert_eq!((ended.state(), ended.ended_why.unwrap().reason.as_str()), (State::Expired, "INSTANCE_RELEASED"));
+        assert_eq!(suite.cash("acme").await, 56_00);
+        suite.audit().await;
+
+        let order = suite.create(order_of("acme", selection(&["i-2"], "2m"))).await.unwrap();
+        let open = checkout(suite, &checkout_of("acme", &order)).await.unwrap();
+        let cancel = CancelOrderRequest { account_id: "acme".to_owned(), order_id: order.order_id.clone() };
+        suite.orders().cancel_order(cancel).await.unwrap();
+        suite.payments().confirm_payment(confirmation_of(&open, suite.now())).await.unwrap();
+        let ended = swept(suite, &order).await;
+        assert_eq!((ended.state(), suite.cash("acme").await), (State::Cancelled, 56_00 + 56_00));
+        suite.audit().await;
+    }
+
+    /// W-4: `CHANNEL_NOT_FOUND`, `CHANNEL_NOT_NEEDED`; a refused checkout leaves the order payable.
+    async fn a_checkout_that_is_refused_leaves_the_order_payable(suite) {
+        suite.jd("acme", 100_00).await;
+        suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
+        let order = suite.create(order_of("acme", selection(&["i-1"], "1m"))).await.unwrap();
+        let unknown = CheckoutOrderRequest { channel: "nobody".to_owned(), ..checkout_of("acme", &order) };
+        assert_eq!(refusal(checkout(suite, &unknown).await), (Code::NotFound, "CHANNEL_NOT_FOUND".to_owned()));
+        let request = checkout_of("acme", &order);
+        assert_eq!(refusal(checkout(suite, &request).await), (Code::FailedPrecondition, "CHANNEL_NOT_NEEDED".to_owned()));
+        // The whole by the channel, then after all from cash: the checkout is called off.
+        let whole = CheckoutOrderRequest { use_cash: false, ..checkout_of("acme", &order) };
+        checkout(suite, &whole).await.unwrap();
+        let paid = suite.pay(payment_of("acme", &order)).await.unwrap();
+        assert_eq!((paid.state(), suite.cash("acme").await), (State::Completed, 44_00));
+        suite.audit().await;
+    }
+
     /// O-6: a term that has not begun goes back, each part to where it came from, and is not renewed again
     /// the next morning.
     async fn a_renewal_is_refunded_to_where_the_money_came_from(suite) {

@@ -119,6 +119,7 @@ pub fn order(order: &Order, zone: Tz) -> String {
         ),
         ("paid at", show::instant(order.payment_time.as_ref(), zone)),
         ("payment", order.payment_id.clone()),
+        ("checkout", checkout(order, zone)),
         ("dates moved", order.moved_instance_ids.join(" ")),
     ]);
     let items: Vec<_> = order.items.iter().filter_map(|item| item.item.clone()).collect();
@@ -135,6 +136,14 @@ pub fn order(order: &Order, zone: Tz) -> String {
         let _ = writeln!(text, "{}", refusal_line("ended", "", why));
     }
     text
+}
+
+/// What a channel is asked for: `0190… at sandbox, CNY 56.00 until 2026-03-01 09:30:00`.
+fn checkout(order: &Order, zone: Tz) -> String {
+    let Some(intent) = &order.checkout else { return String::new() };
+    let amount = show::money(intent.amount.as_ref());
+    let until = show::instant(intent.expire_time.as_ref(), zone);
+    format!("{} at {}, {amount} until {until}", intent.intent_id, intent.channel)
 }
 
 fn unpaid(order: &Order) -> bool {

@@ -1,6 +1,9 @@
 //! Finishing what a crash has left (O-4), and ending what nobody pays.
 
+use std::collections::HashMap;
+
 use futures::future::join_all;
+use proto::wallet::v1::Payment;
 
 use super::{Orders, failure::OrderError};
 use crate::{
@@ -38,7 +41,9 @@ impl Orders {
             let most = AT_ONCE.min(limit - all.taken);
             let due = orders::take_due(self.store.database().writer(), now, most).await?;
             let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
-            let done = join_all(due.into_iter().map(|order| self.step(order))).await;
+            let payments = self.payments_of(&due).await;
+            let done =
+                join_all(due.into_iter().map(|order| self.step(order, payments.as_ref()))).await;
             let done = done.into_iter().filter(|done| *done).count();
             all.taken += taken;
             all.done += u32::try_from(done).unwrap_or(u32::MAX);
@@ -50,9 +55,43 @@ impl Orders {
         Ok(all)
     }
 
+    /// What became of the checkouts of `orders`, by payment; none if the wallet does not say: they
+    /// are asked for again, one by one.
+    async fn payments_of(
+        &self,
+        orders: &[Result<Order, StoreError>],
+    ) -> Option<HashMap<String, Payment>> {
+        let open = orders.iter().flatten().filter(|order| order.has_checkout());
+        let ids: Vec<_> =
+            open.filter_map(|order| order.payment_id).map(|id| id.to_string()).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        let found = self.funds.payments(ids).await.ok()?;
+        Some(found.into_iter().map(|payment| (payment.payment_id.clone(), payment)).collect())
+    }
+
+    /// Whether the order's checkout has ended.
+    async fn followed(
+        &self,
+        order: Order,
+        payments: Option<&HashMap<String, Payment>>,
+    ) -> Result<bool, OrderError> {
+        let id = order.payment_id.map(|id| id.to_string()).unwrap_or_default();
+        let followed = match payments {
+            Some(payments) => self.look_at(order, payments.get(&id).cloned()).await?,
+            None => self.look_after(order).await?,
+        };
+        Ok(!followed.has_checkout())
+    }
+
     /// Whether the order's next step was done. One that cannot be read is left to people: it stops
     /// none of the others.
-    async fn step(&self, order: Result<Order, StoreError>) -> bool {
+    async fn step(
+        &self,
+        order: Result<Order, StoreError>,
+        payments: Option<&HashMap<String, Payment>>,
+    ) -> bool {
         let order = match order {
             Ok(order) => order,
             Err(error) => {
@@ -62,6 +101,10 @@ impl Orders {
         };
         let (id, state, attempts) = (order.id, order.state, order.attempts);
         let done = match state {
+            _ if order.has_checkout() => self.followed(order, payments).await,
+            State::Expired | State::Cancelled if order.refund_id.is_some() => {
+                self.give_money_back(order).await.map(|_| true)
+            }
             State::PendingPayment => self.expire_all(&[id], self.env.now()).await,
             State::Paying => self.charge_and_settle(order).await.map(|_| true),
             State::Refunding => self.give_money_back(order).await.map(|_| true),

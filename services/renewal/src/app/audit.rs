@@ -9,7 +9,7 @@ use kernel::Money;
 use platform::audit::Finding;
 use proto::wallet::v1::{Payment, payment};
 
-use super::{RemoteError, failure::OrderError};
+use super::{Funds as _, RemoteError, failure::OrderError};
 use crate::{
     domain::order::{State, payment_id},
     remote::RemoteWallet,
@@ -74,6 +74,12 @@ async fn payments_of(
     Ok(payments)
 }
 
+/// Whether money may be taken for the order: it is paid, or about to be.
+const fn may_be_paid(order: &Order) -> bool {
+    let followed = order.has_checkout() && order.next_attempt_at.is_some();
+    order.state.is_paid() || matches!(order.state, State::Paying) || followed
+}
+
 /// What is off between an order and its payments.
 fn compare(order: &Order, payments: &HashMap<String, Payment>, now: DateTime<Utc>) -> Vec<Finding> {
     let subject = format!("{}/{}", order.account, order.id);
@@ -90,7 +96,7 @@ fn compare(order: &Order, payments: &HashMap<String, Payment>, now: DateTime<Utc
             let invariant = "what was paid for is extended (O-4)";
             let found = format!("paid and not extended: {}, payment {id} unknown", order.state);
             findings.push(off(invariant, found));
-        } else if !current || !(order.state.is_paid() || order.state == State::Paying) {
+        } else if !current || !(may_be_paid(order) || refunds::is_given_back(order, payment)) {
             let invariant = "money is taken only for an order that is paid (O-4)";
             findings.push(off(invariant, format!("{}, but payment {id} took it", order.state)));
         }

@@ -31,8 +31,12 @@ use crate::{
 impl Orders {
     /// Calls an unpaid order off; one that is called off already stays as it is.
     pub async fn cancel(&self, account: &AccountId, id: OrderId) -> Result<Order, OrderError> {
-        // One that waited too long has expired, and is not cancelled any more.
-        self.get(account, id).await?;
+        // One that waited too long has expired, and is not cancelled any more; one that a channel has
+        // paid meanwhile is paid.
+        let order = self.get(account, id).await?;
+        if order.state == State::PendingPayment {
+            self.without_checkout(order).await?;
+        }
         retry(|| self.try_cancel(account, id)).await
     }
 
@@ -51,7 +55,9 @@ impl Orders {
         if order.state == State::Cancelled {
             return Ok(order);
         }
-        if !end(&transaction, &self.env, &mut order, State::Cancelled, None, now).await? {
+        if order.has_checkout()
+            || !end(&transaction, &self.env, &mut order, State::Cancelled, None, now).await?
+        {
             return Err(OrderError::Busy);
         }
         transaction.commit().await?;
@@ -79,7 +85,8 @@ impl Orders {
         let mut any = false;
         let transaction = self.store.begin().await?;
         let mut ended = orders::lock_many(&transaction, ids).await?;
-        ended.retain(|order| order.is_overdue(now));
+        // Whether a channel was in time is asked first.
+        ended.retain(|order| order.is_overdue(now) && !order.has_checkout());
         // One order's instances are locked in their order anyway.
         if ended.len() > 1 {
             let held = held(&ended);
@@ -135,7 +142,9 @@ pub async fn end(
     let reason = why.as_ref().map(|why| why.reason.clone()).unwrap_or_default();
     order.state = state;
     order.ended_why = why;
-    order.next_attempt_at = None;
+    // What a channel is asked for is called off, or given back, afterwards.
+    let unfinished = order.has_checkout() || order.refund_id.is_some();
+    order.next_attempt_at = unfinished.then_some(now);
     order.attempts = 0;
     if !orders::save(transaction, order).await? {
         return Ok(false);

@@ -44,6 +44,15 @@ impl Orders {
         let found = orders::find(self.store.reader(), account, id).await?;
         let order = found.ok_or(not_found)?;
         let now = self.env.now();
+        let order = if order.is_overdue(now) && order.has_checkout() {
+            // Whether a channel was in time only the wallet knows; until it says so, nothing is sure.
+            match Box::pin(self.look_after(order.clone())).await {
+                Err(OrderError::Remote(error)) if error.is_open() => return Ok(order),
+                followed => followed?,
+            }
+        } else {
+            order
+        };
         if order.is_overdue(now) && self.expire_all(&[id], now).await? {
             let ended = orders::find(self.store.reader(), account, id).await?;
             return Ok(ended.unwrap_or(order));

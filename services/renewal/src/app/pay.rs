@@ -89,9 +89,7 @@ impl Orders {
             }
             Begun::Ended(because) => {
                 fault::point(Fault::AfterCancel);
-                let message = format!("The order can no longer be paid: {}", because.message);
-                let refusal = Refusal::new(Reason::OrderNotPayable, message);
-                Err(refusal.with("because", because.reason).into())
+                Err(no_longer(&because))
             }
         }
     }
@@ -117,6 +115,7 @@ impl Orders {
     /// Step 2, with what it needs to know.
     async fn begun(&self, command: &Pay) -> Result<Begun, OrderError> {
         let order = self.get(&command.account, command.order).await?;
+        let order = self.without_checkout(order).await?;
         check_payable(order.state)?;
         let catalogue = self.rules.current().await?;
         retry(|| self.begin(command, &catalogue)).await
@@ -130,14 +129,8 @@ impl Orders {
         let transaction = self.store.begin().await?;
         let order = orders::lock(&transaction, account, *id).await?;
         let mut order = order.ok_or(OrderError::OrderNotFound(*id))?;
-        check_payable(order.state)?;
-        let selection = bill::stored_selection(order.snapshot.selection.as_ref())?;
-        let facts = locked_facts(&transaction, &order, &selection).await?;
-        let at_payment = if order.is_overdue(now) {
-            Err(overdue(&order, facts.account.settings.zone))
-        } else {
-            terms(&order, &selection, &facts, catalogue, now)?
-        };
+        check_free(&order)?;
+        let (facts, at_payment) = judged(&transaction, &order, catalogue, now).await?;
         let terms = match at_payment {
             Ok(terms) => terms,
             Err(refusal) if passes(refusal.reason) => return Err(refusal.into()),
@@ -166,6 +159,24 @@ impl Orders {
         transaction.commit().await?;
         Ok(Begun::Paying(Box::new(order)))
     }
+}
+
+/// What paying the order at `now` would append, or why it can no longer be paid (O-8); with the
+/// facts that this was decided on, locked.
+pub async fn judged(
+    transaction: &DatabaseTransaction,
+    order: &Order,
+    catalogue: &Catalogue,
+    now: DateTime<Utc>,
+) -> Result<(Facts, Result<Vec<PlannedTerm>, Refusal>), OrderError> {
+    let selection = bill::stored_selection(order.snapshot.selection.as_ref())?;
+    let facts = locked_facts(transaction, order, &selection).await?;
+    let at_payment = if order.is_overdue(now) {
+        Err(overdue(order, facts.account.settings.zone))
+    } else {
+        terms(order, &selection, &facts, catalogue, now)?
+    };
+    Ok((facts, at_payment))
 }
 
 /// What is decided on at the payment: the order's instances and what is bound to them, locked.
@@ -214,16 +225,32 @@ pub fn begin_payment(
     request: Option<RequestId>,
     now: DateTime<Utc>,
 ) {
-    debug_assert_eq!(terms.len(), order.snapshot.items.len(), "each item has a term");
-    order.state = State::Paying;
+    number_payment(order, vouchers, request, now);
+    turn_paying(order, terms, now);
+}
+
+/// Gives the order the id of its next payment, which begins at `now`.
+pub fn number_payment(
+    order: &mut Order,
+    vouchers: VoucherChoice,
+    request: Option<RequestId>,
+    now: DateTime<Utc>,
+) {
     order.pay_number += 1;
     order.payment_id = Some(payment_id(order.id, order.pay_number));
     order.pay_request = request;
-    order.payment_time = Some(now);
     order.payment = None;
     order.vouchers = Some(vouchers);
     order.attempts = 0;
     order.next_attempt_at = Some(now + backoff(0));
+}
+
+/// Turns the order, whose payment has its id, `PAYING`: its payment instant is `paid_at`, and its
+/// payment appends `terms`, one for each item, in their order.
+pub fn turn_paying(order: &mut Order, terms: Vec<PlannedTerm>, paid_at: DateTime<Utc>) {
+    debug_assert_eq!(terms.len(), order.snapshot.items.len(), "each item has a term");
+    order.state = State::Paying;
+    order.payment_time = Some(paid_at);
     let mut moved = Vec::new();
     for (item, term) in order.snapshot.items.iter_mut().zip(terms) {
         if let Some(bill) = &item.item
@@ -237,8 +264,14 @@ pub fn begin_payment(
     order.snapshot.moved_instance_ids = moved;
 }
 
+/// What a caller is told whose order has ended because it can no longer be paid.
+pub fn no_longer(because: &Refusal) -> OrderError {
+    let message = format!("The order can no longer be paid: {}", because.message);
+    Refusal::new(Reason::OrderNotPayable, message).with("because", because.reason).into()
+}
+
 /// Whether what stands against a payment passes by itself, so that the order lives on.
-const fn passes(reason: Reason) -> bool {
+pub const fn passes(reason: Reason) -> bool {
     matches!(reason, Reason::AccountFrozen | Reason::ChangePending)
 }
 
@@ -250,7 +283,13 @@ pub fn overdue(order: &Order, zone: Tz) -> Refusal {
         .with("expire_time", order.expire_time.to_rfc3339())
 }
 
-fn check_payable(state: State) -> Result<(), OrderError> {
+/// Fails unless a payment of the order may begin: with its checkout called off, if it had one.
+pub fn check_free(order: &Order) -> Result<(), OrderError> {
+    check_payable(order.state)?;
+    if order.has_checkout() { Err(OrderError::Busy) } else { Ok(()) }
+}
+
+pub fn check_payable(state: State) -> Result<(), OrderError> {
     state.check_payable().map_err(|why| match why {
         NotNow::Busy => OrderError::Busy,
         NotNow::Never(reason) => {

@@ -33,6 +33,12 @@ impl Orders {
     /// or tells what came of it before, and the order follows. The order comes back paid, or
     /// awaiting its payment again; an error leaves it `PAYING`, for whoever repeats this.
     pub async fn charge_and_settle(&self, order: Order) -> Result<Order, OrderError> {
+        // A channel has paid: there is nothing to charge.
+        if let Some(payment) = order.payment.clone()
+            && payment.state() == payment::State::Succeeded
+        {
+            return Box::pin(self.settle(order, payment)).await;
+        }
         let request = charge(&order)?;
         let payment = match self.funds.charge(request).await {
             Ok(payment) => payment,
@@ -55,7 +61,7 @@ impl Orders {
     }
 
     /// Step 4: the order follows what came of its payment.
-    async fn settle(&self, order: Order, payment: Payment) -> Result<Order, OrderError> {
+    pub async fn settle(&self, order: Order, payment: Payment) -> Result<Order, OrderError> {
         let succeeded = match payment.state() {
             payment::State::Succeeded => true,
             payment::State::Refused | payment::State::Voided => false,
@@ -130,7 +136,7 @@ fn called_off(error: &RemoteError) -> PaymentRefusal {
 }
 
 /// Fails unless the payment is the one that the order asked for: terms are given for no other.
-fn check_own(order: &Order, payment: &Payment) -> Result<(), OrderError> {
+pub fn check_own(order: &Order, payment: &Payment) -> Result<(), OrderError> {
     let own = Some(&payment.payment_id) == order.payment_id.map(|id| id.to_string()).as_ref()
         && payment.order_id == order.id.to_string()
         && payment.amount == Some(order.payable.into());
@@ -139,23 +145,25 @@ fn check_own(order: &Order, payment: &Payment) -> Result<(), OrderError> {
 
 /// The charge of an order that is `PAYING`: the same whenever it is asked for.
 fn charge(order: &Order) -> Result<ChargeRequest, OrderError> {
+    let as_of = order.payment_time.ok_or_else(|| unreadable(order, "payment instant"))?;
+    Ok(ChargeRequest { charge: Some(charged(order)?), as_of: Some(timestamp(as_of)) })
+}
+
+/// What the payment of the order is to pay.
+pub fn charged(order: &Order) -> Result<Charge, OrderError> {
     let missing = |what: &str| OrderError::from(unreadable(order, what));
     let payment_id = order.payment_id.ok_or_else(|| missing("payment id"))?;
-    let as_of = order.payment_time.ok_or_else(|| missing("payment instant"))?;
     let items = order.snapshot.items.iter().map(bill::payable_item);
-    Ok(ChargeRequest {
-        charge: Some(Charge {
-            payment_id: payment_id.to_string(),
-            account_id: order.account.to_string(),
-            order_id: order.id.to_string(),
-            items: items.collect::<Option<_>>().ok_or_else(|| missing("item"))?,
-            vouchers: order.vouchers.clone(),
-            automatic: false,
-        }),
-        as_of: Some(timestamp(as_of)),
+    Ok(Charge {
+        payment_id: payment_id.to_string(),
+        account_id: order.account.to_string(),
+        order_id: order.id.to_string(),
+        items: items.collect::<Option<_>>().ok_or_else(|| missing("item"))?,
+        vouchers: order.vouchers.clone(),
+        automatic: false,
     })
 }
 
-fn unreadable(order: &Order, what: &str) -> StoreError {
+pub fn unreadable(order: &Order, what: &str) -> StoreError {
     StoreError::Unreadable(format!("the {what} of order {}", order.id))
 }

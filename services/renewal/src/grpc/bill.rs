@@ -17,6 +17,9 @@ pub fn order_message(order: Order) -> pb::Order {
     let state = order.state;
     let paid = state.is_paid();
     let payment_id = order.payment_id.map(|id| id.to_string()).unwrap_or_default();
+    let checkout = order.payment.as_ref().filter(|_| order.state == State::PendingPayment);
+    let checkout = checkout.filter(|payment| payment.state() == payment::State::Pending);
+    let checkout = checkout.and_then(|payment| payment.intent.clone());
     let (parts, payment_refusal) = money_of(order.payment);
     let mut parts: HashMap<_, _> =
         parts.into_iter().map(|part| (part.instance_id.clone(), part)).collect();
@@ -25,9 +28,9 @@ pub fn order_message(order: Order) -> pb::Order {
         let id = item.item.as_ref().map(|item| &item.instance_id);
         let given_back = refunds.iter().filter(|refund| refund.refund.is_some());
         match given_back.flat_map(|refund| &refund.instance_ids).find(|one| Some(*one) == id) {
-            Some(_) => pb::order_item::State::Refunded,
+            Some(_) if paid => pb::order_item::State::Refunded,
             None if paid => pb::order_item::State::Extended,
-            None => pb::order_item::State::Pending,
+            _ => pb::order_item::State::Pending,
         }
     };
     let items = order.snapshot.items.into_iter();
@@ -46,14 +49,14 @@ pub fn order_message(order: Order) -> pb::Order {
         ended_why: order.ended_why,
         moved_instance_ids: order.snapshot.moved_instance_ids,
         version: order.version,
+        checkout,
         refunds: refunds.into_iter().filter_map(|refund| refund.refund).collect(),
     }
 }
 
 fn money_of(payment: Option<Payment>) -> (Vec<ItemParts>, Option<PaymentRefusal>) {
     match payment {
-        Some(payment) if payment.state() == payment::State::Succeeded => (payment.parts, None),
-        Some(payment) => (Vec::new(), payment.refusal),
+        Some(payment) => (payment.parts, payment.refusal),
         None => (Vec::new(), None),
     }
 }

@@ -70,6 +70,16 @@ impl OrderService for OrderGrpc {
     }
 
     #[instrument(skip_all, fields(order.id = request.get_ref().order_id))]
+    async fn checkout_order(
+        &self,
+        request: Request<pb::CheckoutOrderRequest>,
+    ) -> Result<Response<pb::CheckoutOrderResponse>, Status> {
+        let command = parse::checkout(request.into_inner())?;
+        let order = self.orders.checkout(&command).await?.map(order_message);
+        Ok(order.map(|order| pb::CheckoutOrderResponse { order: Some(order) }).into_response())
+    }
+
+    #[instrument(skip_all, fields(order.id = request.get_ref().order_id))]
     async fn refund_order(
         &self,
         request: Request<pb::RefundOrderRequest>,

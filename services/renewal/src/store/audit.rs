@@ -128,7 +128,8 @@ const CHECKS: &[Check] = &[
          FROM orders
          WHERE state IN ('COMPLETED', 'CANCELLED', 'EXPIRED', 'FAILED')
              AND next_attempt_at IS NOT NULL
-             OR state <> 'REFUNDING' AND refund_id IS NOT NULL",
+             AND NOT (state IN ('CANCELLED', 'EXPIRED') AND payment_id IS NOT NULL)
+             OR state NOT IN ('REFUNDING', 'CANCELLED', 'EXPIRED') AND refund_id IS NOT NULL",
     ),
 ];
 

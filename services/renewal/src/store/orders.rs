@@ -74,6 +74,14 @@ impl Order {
         self.state == State::PendingPayment && now >= self.expire_time
     }
 
+    /// Whether a channel is asked for its payment, or was when it ended (W-4).
+    #[must_use]
+    pub const fn has_checkout(&self) -> bool {
+        let unpaid =
+            matches!(self.state, State::PendingPayment | State::Cancelled | State::Expired);
+        unpaid && self.payment_id.is_some() && self.snapshot.refunds.is_empty()
+    }
+
     /// The items whose money was given back, or is not known to be yet: what was taken back.
     pub fn taken_back(&self) -> impl Iterator<Item = &str> {
         let refunds = self.snapshot.refunds.iter();
@@ -171,7 +179,8 @@ pub async fn save<C: ConnectionTrait>(
 
 const TAKE_DUE_SQLITE: &str = "\
 UPDATE orders SET attempts = attempts + 1, version = version + 1,
-  next_attempt_at = ?1 + 1000000 * CASE WHEN attempts < 10 THEN min(60, 1 << attempts) ELSE 300 END
+  next_attempt_at = ?1 + 1000000 * CASE WHEN state = 'PENDING_PAYMENT' THEN 10
+    WHEN attempts < 10 THEN min(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= ?1
   ORDER BY next_attempt_at LIMIT ?2)
@@ -180,14 +189,16 @@ RETURNING *";
 const TAKE_DUE_POSTGRES: &str = "\
 UPDATE orders SET attempts = attempts + 1, version = version + 1,
   next_attempt_at = $1 + 1000000::bigint
-    * CASE WHEN attempts < 10 THEN least(60, 1 << attempts) ELSE 300 END
+    * CASE WHEN state = 'PENDING_PAYMENT' THEN 10
+      WHEN attempts < 10 THEN least(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= $1
   ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING *";
 
 /// Takes at most `limit` orders whose next step is due at `now`: nobody else takes them before their
-/// next attempt, 1 s to 5 min later ([`backoff`](crate::domain::order::backoff)). One statement. A
+/// next attempt, 1 s to 5 min later ([`backoff`](crate::domain::order::backoff)); what awaits a
+/// channel is asked about every 10 s. One statement. A
 /// row that cannot be read is an error of its own and does not keep the others.
 pub async fn take_due<C: ConnectionTrait>(
     connection: &C,

@@ -6,14 +6,19 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use kernel::{
     Currency::Cny,
     Money,
     ids::{AccountId, PaymentId},
 };
-use proto::wallet::v1::{
-    Charge, ChargeRequest, ItemParts, Payment, PaymentRefusal, Refund, RefundDestination,
-    RefundRequest, RefundedParts, payment::State, refund,
+use proto::{
+    convert::timestamp,
+    wallet::v1::{
+        Charge, ChargeRequest, CreatePaymentIntentRequest, ItemParts, Payment, PaymentIntent,
+        PaymentRefusal, Refund, RefundDestination, RefundRequest, RefundedParts, payment::State,
+        refund,
+    },
 };
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -70,6 +75,16 @@ impl Purse {
     /// Every charge that was asked for.
     pub fn asked(&self) -> Vec<ChargeRequest> {
         self.lock().asked.clone()
+    }
+
+    /// The channel confirms every payment that it is asked for, at `time`.
+    pub fn confirm_payments(&self, time: DateTime<Utc>) {
+        let mut purse = self.lock();
+        let asked = purse.payments.values_mut();
+        for payment in asked.filter(|payment| payment.state() == State::Pending) {
+            payment.set_state(State::Succeeded);
+            payment.confirm_time = Some(timestamp(time));
+        }
     }
 
     /// Every refund through a channel has arrived.
@@ -135,6 +150,40 @@ fn paid_by_cash(item: proto::wallet::v1::PayableItem) -> ItemParts {
 }
 
 impl Inner {
+    /// A channel is asked for the whole.
+    fn ask(&mut self, request: CreatePaymentIntentRequest) -> Payment {
+        let charge = request.charge.unwrap();
+        if let Some(payment) = self.payments.get(&charge.payment_id) {
+            return payment.clone();
+        }
+        let amount: i64 =
+            charge.items.iter().map(|item| item.payable.as_ref().unwrap().minor_units).sum();
+        let amount = Some(Money::new(amount, Cny).into());
+        let parts = charge.items.into_iter().map(|item| ItemParts {
+            instance_id: item.instance_id,
+            channel: item.payable,
+            ..ItemParts::default()
+        });
+        let mut payment = Payment {
+            payment_id: charge.payment_id.clone(),
+            account_id: charge.account_id,
+            order_id: charge.order_id,
+            amount: amount.clone(),
+            as_of: request.as_of,
+            parts: parts.collect(),
+            intent: Some(PaymentIntent {
+                intent_id: uuid::Uuid::nil().to_string(),
+                channel: request.channel,
+                amount,
+                expire_time: request.expire_by,
+            }),
+            ..Payment::default()
+        };
+        payment.set_state(State::Pending);
+        self.payments.insert(charge.payment_id, payment.clone());
+        payment
+    }
+
     /// Puts back what cash paid for the items; through the channel it is as good as gone.
     fn refund(&mut self, request: RefundRequest) -> Refund {
         if let Some(refund) = self.refunds.get(&request.refund_id) {
@@ -150,12 +199,16 @@ impl Inner {
             if through {
                 back.channel = cash;
             } else {
-                self.cash += cash.as_ref().unwrap().minor_units;
+                let amount = cash.as_ref().or(paid.channel.as_ref()).unwrap().minor_units;
+                self.cash += amount;
                 back.cash = cash;
+                back.channel_to_cash.clone_from(&paid.channel);
             }
             parts.push(back);
         }
-        let of = |part: &RefundedParts| part.cash.clone().or(part.channel.clone());
+        let of = |part: &RefundedParts| {
+            part.cash.clone().or(part.channel.clone()).or(part.channel_to_cash.clone())
+        };
         let amount = parts.iter().map(|part| of(part).unwrap().minor_units).sum();
         let mut refund = Refund {
             refund_id: request.refund_id.clone(),
@@ -215,7 +268,28 @@ impl Funds for Purse {
             payment.set_state(State::Voided);
             payment
         });
+        if payment.state() == State::Pending {
+            payment.set_state(State::Voided);
+        }
         Ok(payment.clone())
+    }
+
+    async fn ask(&self, request: CreatePaymentIntentRequest) -> Result<Payment, RemoteError> {
+        let mut purse = self.lock();
+        match purse.troubles.pop_front() {
+            None => Ok(purse.ask(request)),
+            Some(Trouble::Down) => Err(closed()),
+            Some(Trouble::ClockSkew) => Err(refused(tonic::Code::FailedPrecondition, "CLOCK_SKEW")),
+            Some(_) => {
+                purse.ask(request);
+                Err(closed())
+            }
+        }
+    }
+
+    async fn payments(&self, ids: Vec<String>) -> Result<Vec<Payment>, RemoteError> {
+        let purse = self.lock();
+        Ok(ids.iter().filter_map(|id| purse.payments.get(id).cloned()).collect())
     }
 
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::cloud::{Cloud, acme, id};
 use crate::{
     app::{
+        checkout::Checkout,
         create::{Create, What},
         failure::OrderError,
         pay::Pay,
@@ -58,6 +59,19 @@ pub fn pay(number: u128, order: &Order) -> Pay {
         account: acme(),
         order: order.id,
         choice: None,
+    }
+}
+
+/// A checkout of `order` at the channel `bank`, as the request `number`.
+pub fn check_out(number: u128, order: &Order) -> Checkout {
+    Checkout {
+        request: RequestId(Uuid::from_u128(number)),
+        digest: RequestDigest::of("CheckoutOrder", &pb::CheckoutOrderRequest::default()),
+        account: acme(),
+        order: order.id,
+        channel: "bank".to_owned(),
+        choice: None,
+        use_cash: false,
     }
 }
 

@@ -5,7 +5,13 @@ use kernel::{
     Money,
     ids::{AccountId, ChannelName, IntentId},
 };
-use platform::{database::retry, request::RequestDigest, status::Replayed, webhook};
+use platform::{
+    database::retry,
+    fault::{Fault, point},
+    request::RequestDigest,
+    status::Replayed,
+    webhook,
+};
 use rule_engine::reason::{Reason, Refusal};
 
 use super::{
@@ -107,6 +113,7 @@ impl Till {
         keep(&unit, signed, &payment.account, &confirmed, brings, now).await?;
         unit.save([&purse].into_iter()).await?;
         unit.commit().await?;
+        point(Fault::AfterConfirm);
         Ok(if first { Replayed::First(confirmed) } else { Replayed::Again(confirmed) })
     }
 }

@@ -79,6 +79,7 @@ impl Till {
         }
         unit.save(purses.values()).await?;
         unit.commit().await?;
+        point(Fault::AfterIntent);
         let payment = Payment { intent, ..Payment::without_channel(charge, outcome) };
         Ok(Replayed::First(payment))
     }

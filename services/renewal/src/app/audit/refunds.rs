@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use proto::{
     r#type::v1::Money,
-    wallet::v1::{Payment, RefundedParts},
+    wallet::v1::{Payment, Refund, RefundedParts},
 };
 
-use crate::store::orders::Order;
+use crate::{domain::order::State, store::orders::Order};
 
 /// What an item was paid with, or what of it was given back, by source.
 type Parts = BTreeMap<String, i64>;
+
+/// Whether the payment of an order that ended without it is given back in full, or is about to be
+/// (O-8).
+pub fn is_given_back(order: &Order, payment: &Payment) -> bool {
+    let ended = matches!(order.state, State::Expired | State::Cancelled);
+    let back = |refund: &Refund| refund.amount == payment.amount;
+    let taken = order.snapshot.refunds.first();
+    ended
+        && taken.is_some_and(|taken| taken.refund.as_ref().map_or(order.refund_id.is_some(), back))
+}
 
 /// The first item of which something else was given back than what was paid for it, by source
 /// (O-6, V-4); none if all is well.

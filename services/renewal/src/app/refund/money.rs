@@ -59,7 +59,7 @@ impl Orders {
         let transaction = self.store.begin().await?;
         let order = orders::lock(&transaction, &begun.account, begun.id).await?;
         let mut order = order.ok_or(OrderError::OrderNotFound(begun.id))?;
-        if order.state != State::Refunding || order.refund_id != begun.refund_id {
+        if order.refund_id.is_none() || order.refund_id != begun.refund_id {
             return Ok(order);
         }
         let no_refund = unreadable(&order);
@@ -67,7 +67,10 @@ impl Orders {
         taken.refund = Some(refund.clone());
         let items = taken.instance_ids.clone();
         let left = order.instances().count().saturating_sub(order.taken_back().count());
-        order.state = if left == 0 { State::Refunded } else { State::PartlyRefunded };
+        // One that expired, and was paid too late, stays so.
+        if order.state == State::Refunding {
+            order.state = if left == 0 { State::Refunded } else { State::PartlyRefunded };
+        }
         order.refund_id = None;
         await_channel(&mut order, now);
         if !orders::save(&transaction, &mut order).await? {

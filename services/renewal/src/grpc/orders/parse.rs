@@ -19,6 +19,7 @@ use tonic::Status;
 use crate::{
     app::{
         bill,
+        checkout::Checkout,
         create::{Create, What},
         pay::Pay,
         preview::Wanted,
@@ -109,6 +110,29 @@ pub fn pay(request: pb::PayOrderRequest) -> Result<Pay, Status> {
         (Some(request_id), Some(account), Some(order)) if bad.is_empty() => {
             Ok(Pay { request: request_id, digest, account, order, choice: request.pay })
         }
+        _ => Err(bad.into_status()),
+    }
+}
+
+pub fn checkout(request: pb::CheckoutOrderRequest) -> Result<Checkout, Status> {
+    let digest = pb::CheckoutOrderRequest { request_id: String::new(), ..request.clone() };
+    let digest = RequestDigest::of("CheckoutOrder", &digest);
+    let mut bad = BadRequest::default();
+    let id = uuid::<RequestId>(&mut bad, "request_id", &request.request_id);
+    let account = wire::id::<AccountId>(&mut bad, "account_id", &request.account_id);
+    let order = uuid::<OrderId>(&mut bad, "order_id", &request.order_id);
+    let channel = bad.field("channel", wire::required_text(request.channel));
+    check_choice(&mut bad, request.pay.as_ref());
+    match (id, account, order, channel) {
+        (Some(id), Some(account), Some(order), Some(channel)) if bad.is_empty() => Ok(Checkout {
+            request: id,
+            digest,
+            account,
+            order,
+            channel,
+            choice: request.pay,
+            use_cash: request.use_cash,
+        }),
         _ => Err(bad.into_status()),
     }
 }
