@@ -1,6 +1,9 @@
 //! Statements of a month, the export of a ledger, and its audit. They only read.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use chrono::{DateTime, Utc};
 use kernel::{
@@ -11,7 +14,10 @@ use rule_engine::voucher::ItemParts;
 
 use super::{WalletError, Wallets};
 use crate::{
-    domain::{Balances, Entry, LedgerAccount, MovementKind, Outcome, moved},
+    domain::{
+        Balances, Entry, LedgerAccount, MovementKind, Outcome, Refund, RefundedItem,
+        RefundedVoucher, moved,
+    },
     store::{Audited, Part, Rows, Span, Sum},
 };
 
@@ -81,21 +87,37 @@ impl Wallets {
         let totals = totals(&month_sums);
         let count = totals.values().map(|total| u64::try_from(total.count).unwrap_or(0)).sum();
         let (more, total) = (entries.more, part.with_total.then_some(count));
-        let lines = Rows { items: self.lines(entries.items, cash).await?, more, total };
+        let lines = Rows { items: self.lines(&account, entries.items, cash).await?, more, total };
         let times = month.start..month.end.min(now);
         Ok(Some(Statement { currency, times, opening, closing, totals, lines }))
     }
 
     /// `entries` as lines, the first of which finds so much cash.
-    async fn lines(&self, entries: Vec<Entry>, mut cash: i64) -> Result<Vec<Line>, WalletError> {
+    async fn lines(
+        &self,
+        account: &AccountId,
+        entries: Vec<Entry>,
+        mut cash: i64,
+    ) -> Result<Vec<Line>, WalletError> {
+        let refunds: BTreeSet<_> = entries.iter().filter_map(|entry| entry.about.refund).collect();
+        let refunds = if refunds.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.store.refunds(account, &refunds).await?
+        };
         let payments: Vec<_> = entries.iter().filter_map(|entry| entry.about.payment).collect();
         let payments =
             if payments.is_empty() { BTreeMap::new() } else { self.parts(&payments).await? };
         let line = |entry: Entry| {
             cash += entry.change().cash;
-            let payment = entry.about.payment.filter(|_| entry.about.refund.is_none());
-            let parts = payment.and_then(|payment| payments.get(&payment));
-            let instances = parts.map(|parts| shares(&entry, parts)).unwrap_or_default();
+            let instances = if let Some(id) = entry.about.refund {
+                let refund = refunds.get(&id);
+                refund.map(|(refund, all)| given_back(&entry, refund, all))
+            } else {
+                let parts = entry.about.payment.and_then(|payment| payments.get(&payment));
+                parts.map(|parts| shares(&entry, parts))
+            };
+            let instances = instances.unwrap_or_default();
             Line { entry, cash_after: cash, instances }
         };
         Ok(entries.into_iter().map(line).collect())
@@ -162,6 +184,41 @@ fn shares(entry: &Entry, items: &[ItemParts]) -> Vec<(InstanceId, i64)> {
     };
     let shares = items.iter().map(|item| (item.instance.clone(), share(item)));
     shares.filter(|&(_, share)| share > 0).collect()
+}
+
+/// What of `entry`, one of `all` entries of `refund`, each instance has. Cash and a channel's money
+/// come back in one entry for all items, what vouchers paid in one for each.
+fn given_back(entry: &Entry, refund: &Refund, all: &[Entry]) -> Vec<(InstanceId, i64)> {
+    let alike = |other: &&Entry| {
+        (&other.debit, &other.credit, other.amount) == (&entry.debit, &entry.credit, entry.amount)
+    };
+    let before = all.iter().filter(alike).filter(|other| other.number < entry.number).count();
+    let of_voucher = |item: &RefundedItem, id| -> i64 {
+        let forfeited = matches!(entry.debit, LedgerAccount::Forfeited(_));
+        let part = |it: &RefundedVoucher| if forfeited { it.forfeit_returned } else { it.amount };
+        item.vouchers.iter().filter(|it| it.voucher == id).map(part).sum()
+    };
+    let items = refund.items.iter();
+    let shares = items.map(|item| {
+        (
+            item.instance.clone(),
+            match (&entry.debit, &entry.credit) {
+                (_, LedgerAccount::Voucher(id) | LedgerAccount::Void(id)) => of_voucher(item, *id),
+                (LedgerAccount::Revenue(_), LedgerAccount::Cash) if entry.note.is_empty() => {
+                    item.cash
+                }
+                _ => item.channel + item.channel_to_cash,
+            },
+        )
+    });
+    let shares = shares.filter(|&(_, share)| share > 0);
+    match entry.credit {
+        LedgerAccount::Voucher(_) | LedgerAccount::Void(_) => {
+            let amount = entry.amount.minor();
+            shares.filter(|&(_, share)| share == amount).skip(before).take(1).collect()
+        }
+        _ => shares.collect(),
+    }
 }
 
 #[cfg(test)]

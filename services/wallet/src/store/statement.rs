@@ -1,15 +1,22 @@
 //! What a ledger adds up to over a span of time.
 
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use kernel::ids::AccountId;
+use kernel::ids::{AccountId, RefundId};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _, Statement,
 };
 
-use super::{Part, Rows, Store, StoreError, entity::entry, rows::corrupt};
-use crate::domain::{Entry, Side};
+use super::{
+    Part, Rows, Store, StoreError,
+    entity::{entry, refund},
+    rows::corrupt,
+};
+use crate::domain::{Entry, Refund, Side};
 
 /// What moved between two kinds of ledger accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +73,38 @@ fn side(text: &str) -> Result<Side, StoreError> {
 }
 
 impl Store {
+    /// Refunds of `account`, each with all of its entries, oldest first.
+    pub async fn refunds(
+        &self,
+        account: &AccountId,
+        ids: &BTreeSet<RefundId>,
+    ) -> Result<BTreeMap<RefundId, (Refund, Vec<Entry>)>, StoreError> {
+        let named = || ids.iter().map(|id| id.0);
+        let rows = refund::Entity::find()
+            .filter(refund::Column::RefundId.is_in(named()))
+            .all(self.database.reader())
+            .await?;
+        let mut refunds = BTreeMap::new();
+        for row in rows {
+            refunds.insert(RefundId(row.refund_id), (Refund::try_from(row)?, Vec::new()));
+        }
+        let entries = entry::Entity::find()
+            .filter(entry::Column::Account.eq(account.as_str()))
+            .filter(entry::Column::PaymentId.is_in(refunds.values().map(|(it, _)| it.payment.0)))
+            .filter(entry::Column::RefundId.is_in(named()))
+            .order_by_asc(entry::Column::Number)
+            .all(self.database.reader())
+            .await?;
+        for row in entries {
+            let entry = Entry::try_from(row)?;
+            let refund = entry.about.refund.and_then(|id| refunds.get_mut(&id));
+            if let Some((_, entries)) = refund {
+                entries.push(entry);
+            }
+        }
+        Ok(refunds)
+    }
+
     /// A moment that several questions are about.
     pub async fn moment(&self) -> Result<Moment, StoreError> {
         Ok(Moment(self.database.begin_snapshot().await?))

@@ -203,6 +203,8 @@ async fn what_a_revoked_voucher_holds_is_captured_or_void() {
         world.wallets.void(kernel::ids::PaymentId(id(2)), &acme()).await.unwrap();
         let released = listed(world, &ids).await.remove(0);
         assert_eq!((released.remaining, released.state(noon())), (100, VoucherState::Revoked));
+        let expiring = world.wallets.vouchers(&list(None, Some(3_650))).await.unwrap().rows;
+        assert_eq!(expiring.items, []);
         assert_eq!(outcome(&world.charge(charge(3, 1)).await.unwrap()), "INSUFFICIENT_FUNDS");
         assert_eq!(world.wallets.funds(&[acme()]).await.unwrap()[&acme()].vouchers, cny(0));
         world.assert_sound().await;

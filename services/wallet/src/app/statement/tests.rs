@@ -92,6 +92,39 @@ async fn what_is_held_stands_in_a_column_of_its_own() {
     .await;
 }
 
+// O-6, V-4: what comes back is told by instance too, also where two have the same part.
+#[tokio::test]
+async fn what_is_given_back_names_its_instances() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 50).await;
+        world.with_vouchers(&[(40, 60)]).await;
+        let mut together = charge(1, 0);
+        together.items = vec![item("i-1", 40), item("i-2", 40)];
+        together.bill.amount = cny(80);
+        assert_eq!(outcome(&world.charge(together).await.unwrap()), "SUCCEEDED");
+        let ask = crate::domain::RefundAsk {
+            refund: kernel::ids::RefundId(id(50)),
+            account: acme(),
+            payment: kernel::ids::PaymentId(id(1)),
+            instances: ["i-1", "i-2"].map(|name| name.parse().unwrap()).into(),
+            through_channel: false,
+            digest: digest(1),
+        };
+        world.wallets.refund(&ask).await.unwrap();
+        for after in [4, 5] {
+            let page = statement(world, month(0), part(Some(after), 0, 10)).await;
+            let lines: Vec<_> = page.lines.items.iter().map(shown).collect();
+            let expected = [
+                "5 Refund 0 0 20 10 [i-1 20]",
+                "6 Refund 0 0 20 10 [i-2 20]",
+                "7 Refund 40 0 0 50 [i-1 20, i-2 20]",
+            ];
+            assert_eq!(lines, expected[usize::try_from(after - 4).unwrap()..]);
+        }
+    })
+    .await;
+}
+
 /// Something that happens to an account.
 #[derive(Debug, Clone, Copy)]
 enum Step {
