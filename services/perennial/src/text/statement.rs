@@ -123,7 +123,7 @@ fn plain(amount: Option<&Money>) -> String {
 /// stays text.
 fn quoted(cell: &str) -> String {
     let is_number = cell.parse::<f64>().is_ok();
-    let formula = !is_number && cell.starts_with(['=', '+', '-', '@', '\t']);
+    let formula = !is_number && cell != "-" && cell.starts_with(['=', '+', '-', '@', '\t']);
     let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
