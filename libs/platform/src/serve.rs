@@ -3,12 +3,18 @@
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
+use axum::{
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Response},
+};
 use futures::Stream;
 use opentelemetry::{global, propagation::Extractor};
 use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    codegen::http,
+    Code,
+    codegen::http::{self, StatusCode, header::CONTENT_TYPE},
     metadata::MetadataMap,
     service::Routes,
     transport::{Server, server::TcpIncoming},
@@ -84,7 +90,7 @@ pub async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let outer = builder(timeout)
         .accept_http1(true)
-        .add_routes(public)
+        .add_routes(in_codes_of_http(public, timeout))
         .serve_with_incoming_shutdown(incoming, closing);
     let cut_off = async {
         stop.cancelled().await;
@@ -106,6 +112,30 @@ fn builder(timeout: Duration) -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .trace_fn(request_span)
+}
+
+/// Answers requests that are not gRPC with a code of HTTP: whoever posts to a path that there is not
+/// must not take the 200 around a status of gRPC for a yes.
+fn in_codes_of_http(routes: Routes, timeout: Duration) -> Routes {
+    // The server's own time-out, further out, answers in gRPC to everybody: be earlier.
+    let patience = timeout * 9 / 10;
+    let layer = from_fn(move |request: Request, next: Next| async move {
+        let kind = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+        if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
+            return next.run(request).await;
+        }
+        let answer = tokio::time::timeout(patience, next.run(request)).await;
+        answer.map_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response(), in_http)
+    });
+    routes.into_axum_router().layer(layer).into()
+}
+
+fn in_http(response: Response) -> Response {
+    match response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes())) {
+        None => response,
+        Some(Code::Unimplemented) => StatusCode::NOT_FOUND.into_response(),
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn serve_memory(

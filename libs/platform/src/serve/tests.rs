@@ -11,6 +11,7 @@ use super::*;
 use crate::{client::Peer, memory};
 
 mod drain;
+mod plain;
 
 /// A server of nothing but health and reflection, and how to reach it from outside.
 async fn start(stop: &CancellationToken, memory: Option<MemoryListener>) -> Peer {

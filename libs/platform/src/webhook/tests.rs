@@ -47,6 +47,14 @@ fn id_time_and_body_are_all_signed() {
     };
     assert!(check("m-1", sent, &good, BODY));
     assert!(check("m-1", sent, &format!("v1,AAAA v2,no {good}"), BODY));
+    assert!(check("m-1", sent, &format!("{good} {}", secret(2).sign("m-1", sent, BODY)), BODY));
+    let part = |bytes: usize| {
+        let whole = STANDARD.decode(&good[VERSION.len()..]).unwrap();
+        format!("{VERSION}{}", STANDARD.encode([whole, vec![0]].concat().get(..bytes).unwrap()))
+    };
+    for (bytes, expected) in [(31, false), (32, true), (33, false)] {
+        assert_eq!(check("m-1", sent, &part(bytes), BODY), expected, "{bytes} bytes");
+    }
     assert!(!check("m-2", sent, &good, BODY));
     assert!(!check("m-1", sent + 1, &good, BODY));
     assert!(!check("m-1", sent, &good, b"{}"));
