@@ -1,6 +1,10 @@
 //! A wallet service in a test: on SQLite, and on PostgreSQL where a server was started for tests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
@@ -21,6 +25,8 @@ use rule_engine::{
     voucher::{PayableItem, VoucherChoice, VoucherTerms},
 };
 use sea_orm::ConnectionTrait as _;
+use tracing::field::Field;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use uuid::Uuid;
 
 use crate::{
@@ -38,6 +44,42 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     env: Env,
     _folder: tempfile::TempDir,
+}
+
+/// Hears what is logged as an error, the alerts of an operator, as long as it lives.
+#[derive(Debug)]
+pub struct Alerts {
+    heard: Heard,
+    _listens: tracing::subscriber::DefaultGuard,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Heard {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::ERROR {
+            event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+                if field.name() == "message" {
+                    self.0.lock().unwrap().push(format!("{value:?}"));
+                }
+            });
+        }
+    }
+}
+
+impl Alerts {
+    /// Of this thread.
+    pub fn listen() -> Self {
+        let heard = Heard::default();
+        let registry = tracing_subscriber::registry().with(heard.clone());
+        Self { heard, _listens: tracing::subscriber::set_default(registry) }
+    }
+
+    /// What was heard since the last time.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.heard.0.lock().unwrap())
+    }
 }
 
 /// Runs `test` on each database that there is.
@@ -265,6 +307,11 @@ impl World {
     pub fn at(&self, now: DateTime<Utc>) -> Wallets {
         let env = Env::with_clock(ManualClock::at(now));
         Wallets::start(self.store.clone(), env, channels())
+    }
+
+    /// The same service where no channel is configured any more.
+    pub fn without_channels(&self) -> Wallets {
+        Wallets::start(self.store.clone(), self.env.clone(), crate::domain::Channels::default())
     }
 
     /// How a payment is now.

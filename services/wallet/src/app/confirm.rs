@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use kernel::{
     Money,
-    ids::{AccountId, ChannelName, IntentId},
+    ids::{AccountId, ChannelName, IntentId, PaymentId},
 };
 use platform::{
-    database::retry,
+    database::{MaybeTransient as _, retry},
     fault::{Fault, point},
     request::RequestDigest,
     status::Replayed,
@@ -57,23 +57,30 @@ impl Till {
         let timestamp = super::notice::headers(callback)?;
         let Callback { id, signature, body, .. } = callback;
         webhook::verify(&channel.secrets, id, timestamp, signature, body, now)?;
-        let signed = Signed {
-            channel: &channel.name,
-            message: id,
-            digest: RequestDigest::of_bytes("ConfirmPayment", body),
-            notice: Notice::read(body)?,
-        };
-        let result = retry(|| self.book(&signed, now)).await;
-        if let Err(
-            error @ (WalletError::IntentNotFound(_)
-            | WalletError::Refused(_)
-            | WalletError::OtherRefund { .. }),
-        ) = &result
+        let result = self.take(&channel.name, callback, now).await;
+        if let Err(error) = &result
+            && !error.is_transient()
         {
-            tracing::error!(channel = %channel.name, message = id, %error,
-                "a channel has money that is booked nowhere");
+            tracing::error!(channel = %channel.name, message.id = id, %error,
+                "what a channel says is booked nowhere");
         }
         result
+    }
+
+    /// Reads and books a callback that is known to be the channel's.
+    async fn take(
+        &self,
+        channel: &ChannelName,
+        callback: &Callback,
+        now: DateTime<Utc>,
+    ) -> Result<Replayed<Confirmed>, WalletError> {
+        let signed = Signed {
+            channel,
+            message: &callback.id,
+            digest: RequestDigest::of_bytes("ConfirmPayment", &callback.body),
+            notice: Notice::read(&callback.body)?,
+        };
+        retry(|| self.book(&signed, now)).await
     }
 
     async fn book(
@@ -100,7 +107,7 @@ impl Till {
         }
         let intent = payment.intent.as_ref().expect("it was found by it");
         let news = news(signed, purse.wallet().cash().currency())?;
-        let known = known_money(&unit, signed, news).await?;
+        let known = known_money(&unit, signed, news, payment.id).await?;
         let first = known.is_none();
         let (confirmed, ended) = match known {
             Some(confirmed) => (confirmed, None),
@@ -165,18 +172,27 @@ fn news(signed: &Signed<'_>, currency: kernel::Currency) -> Result<News, WalletE
     }
 }
 
-/// What came of the same money under another message id.
+/// What came of the same money under another message id. If that was said to be other money, or of
+/// another payment, somebody must look.
 async fn known_money(
     unit: &Unit,
     signed: &Signed<'_>,
     news: News,
+    payment: PaymentId,
 ) -> Result<Option<Confirmed>, WalletError> {
-    let money = signed.notice.money.as_deref();
-    let Some(money) = money.filter(|_| matches!(news, News::Succeeded(_))) else {
+    let (Some(money), News::Succeeded(amount)) = (signed.notice.money.as_deref(), news) else {
         return Ok(None);
     };
     let known = unit.callback_with_money(signed.channel, money).await?;
-    Ok(known.map(|known| known.confirmed))
+    let known = known.map(|known| known.confirmed);
+    if let Some(first) = &known
+        && (first.amount.minor(), first.payment) != (amount, payment)
+    {
+        tracing::error!(channel = %signed.channel, message.id = signed.message, money, %payment,
+            amount, first.payment = %first.payment, first.amount = first.amount.minor(),
+            "a channel says other things of money that is booked");
+    }
+    Ok(known)
 }
 
 /// Books the news of `payment`, and tells how it ended if it did.
@@ -211,6 +227,11 @@ fn book(
             (booked, Some((Outcome::Voided, None)))
         }
         (Verdict::ToCash(why), _) => (to_cash(purse, why)?, None),
+        (Verdict::Contradiction, _) => {
+            tracing::error!(channel = %intent.channel, intent = %intent.id, payment = %payment.id,
+                "a channel contradicts what it said before");
+            (Booked::Nothing, None)
+        }
         _ => (Booked::Nothing, None),
     };
     let confirmed = Confirmed { booked, amount, payment: payment.id };

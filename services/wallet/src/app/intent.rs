@@ -1,6 +1,6 @@
 //! Asking channels for money, and calling off what was asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, ChannelName, IntentId, PaymentId};
@@ -63,12 +63,16 @@ impl Till {
             return Ok(Replayed::Again(payment));
         }
         let channel = self.channel(checkout)?;
+        let expires = channel.expires(now, checkout.expire_by);
+        if expires <= now {
+            let message = format!("The order ends at {expires}, before a channel could pay it.");
+            return Err(Refusal::new(Reason::OrderNotPayable, message).into());
+        }
         let outcome = match purses.get_mut(&charge.account) {
             Some(purse) => purse.hold(charge, checkout.use_cash)?,
             None => Outcome::Refused(PaymentRefusal::wallet_not_found(&charge.account)),
         };
         let intent = if let Outcome::Pending(coverage) = &outcome {
-            let expires = channel.expires(now, checkout.expire_by);
             let (channel, amount) = (channel.name.clone(), coverage.channel);
             Some(Intent { id: intent, channel, amount, expires })
         } else {
@@ -140,7 +144,8 @@ impl Till {
             due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let done = release(&unit, &due, now).await?.len();
             unit.commit().await?;
-            Ok(Swept { done, more })
+            // Where nothing could be done, the rest waits for the next sweep too.
+            Ok(Swept { done, more: more && done > 0 })
         })
         .await
     }
@@ -152,7 +157,7 @@ async fn stored(unit: &Unit, id: PaymentId) -> Result<Payment, WalletError> {
 }
 
 /// Voids those of `payments` that are still pending once their wallets are locked, and releases what
-/// they hold.
+/// they hold. One that cannot be read keeps what it holds, and none of the others from ending.
 async fn release(
     unit: &Unit,
     payments: &[(AccountId, PaymentId)],
@@ -164,9 +169,18 @@ async fn release(
     let accounts: BTreeSet<_> = payments.iter().map(|(account, _)| account.clone()).collect();
     let mut purses = unit.lock(&accounts, &VouchersWanted::default(), now).await?;
     let ids: Vec<_> = payments.iter().map(|&(_, id)| id).collect();
-    let mut stored = unit.payments(&ids).await?;
+    let mut stored: HashMap<_, _> = unit.each_payment(&ids).await?.into_iter().collect();
     let mut ended = Vec::new();
-    for Known { mut payment, .. } in ids.iter().filter_map(|id| stored.remove(id)) {
+    for id in ids {
+        let mut payment = match stored.remove(&id) {
+            Some(Ok(Known { payment, .. })) => payment,
+            Some(Err(error)) => {
+                tracing::error!(payment = %id, error = &error as &dyn std::error::Error,
+                    "a payment cannot be read, and keeps what it holds");
+                continue;
+            }
+            None => continue,
+        };
         let Outcome::Pending(coverage) = &payment.outcome else { continue };
         let purse = purses.get_mut(&payment.account).expect("who has a payment has a wallet");
         purse.release(&payment, coverage);

@@ -4,12 +4,16 @@ use kernel::{
     Currency, Money,
     ids::{IntentId, RefundId},
 };
+use rule_engine::reason::{Reason, Refusal};
 use serde::Deserialize;
 
 use super::{WalletError, confirm::Callback};
 
 /// The largest body, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
+
+/// The longest list of signatures, in bytes: a dozen and more.
+const LONGEST_SIGNATURE: usize = 1024;
 
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 128;
@@ -71,6 +75,10 @@ pub fn headers(callback: &Callback) -> Result<i64, WalletError> {
     if callback.body.len() > LARGEST_BODY {
         return Err(bad("body", format!("must not be longer than {LARGEST_BODY} bytes")));
     }
+    if callback.signature.len() > LONGEST_SIGNATURE {
+        let most = format!("must not be longer than {LONGEST_SIGNATURE} bytes");
+        return Err(bad("webhook_signature", most));
+    }
     let timestamp = callback.timestamp.parse();
     timestamp.map_err(|_| bad("webhook_timestamp", "must be seconds since 1970"))
 }
@@ -118,7 +126,9 @@ fn amount(amount: Option<Amount>) -> Result<Money, WalletError> {
         return Err(bad(FIELD, "is required"));
     };
     let currency = currency_code.parse::<Currency>();
-    let currency = currency.map_err(|error| bad(FIELD, error.to_string()))?;
+    // Money of a currency that we do not know is still money of another one (W-6).
+    let currency =
+        currency.map_err(|error| Refusal::new(Reason::CurrencyMismatch, format!("{error}.")))?;
     if minor_units > 0 {
         Ok(Money::new(minor_units, currency))
     } else {

@@ -58,7 +58,8 @@ impl Till {
         }
         let refunded = unit.refunded(payment.id).await?;
         let over = vouchers_over(&unit, &payment, now).await?;
-        let refund = plan(ask, &payment, &refunded, &over, now).map_err(refused)?;
+        let ask = self.through_open_channel(ask, &payment);
+        let refund = plan(&ask, &payment, &refunded, &over, now).map_err(refused)?;
         purse.give_back(&refund)?;
         if !unit.add_refund(&refund, ask.digest).await? {
             return Err(WalletError::LostRace);
@@ -66,6 +67,14 @@ impl Till {
         unit.save([&purse].into_iter()).await?;
         unit.commit().await?;
         Ok(Replayed::First(refund))
+    }
+
+    /// What is asked, but to the cash balance where the channel that paid is no longer configured:
+    /// nobody could confirm.
+    fn through_open_channel(&self, ask: &RefundAsk, payment: &Payment) -> RefundAsk {
+        let channel = payment.intent.as_ref().map(|intent| &intent.channel);
+        let open = channel.is_some_and(|name| self.channels.get(name).is_some());
+        RefundAsk { through_channel: ask.through_channel && open, ..ask.clone() }
     }
 
     /// Books what a channel says of the part of a refund that it was asked to give back.
@@ -81,6 +90,15 @@ impl Till {
             return Ok(Replayed::Again(confirmed));
         }
         check_amount(&refund, signed.notice.news)?;
+        let says = match signed.notice.news {
+            Said::Succeeded(_) => Some(true),
+            Said::Failed => Some(false),
+            Said::Unknown => None,
+        };
+        if says.is_some_and(|confirmed| refund.is_contradicted(confirmed)) {
+            tracing::error!(channel = %signed.channel, message.id = signed.message, refund = %id,
+                payment = %refund.payment, "a channel contradicts what it said before");
+        }
         let (booked, ended) = match signed.notice.news {
             _ if !refund.pending => (Booked::Nothing, None),
             Said::Unknown => (Booked::Nothing, None),

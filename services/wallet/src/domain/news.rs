@@ -27,6 +27,8 @@ pub enum Verdict {
     TooLate,
     /// What is held is released.
     Release,
+    /// Nothing, and somebody must look: the channel has taken the money, and says that it has not.
+    Contradiction,
     /// Nothing.
     Nothing,
 }
@@ -81,6 +83,7 @@ pub enum Booked {
 pub fn judge(payment: &Payment, intent: &Intent, news: News, now: DateTime<Utc>) -> Verdict {
     match (&payment.outcome, news) {
         (Outcome::Pending(_), News::Failed) => Verdict::Release,
+        (Outcome::Succeeded(_), News::Failed) => Verdict::Contradiction,
         (_, News::Failed | News::Unknown) => Verdict::Nothing,
         (Outcome::Pending(_), News::Succeeded(_)) if now >= intent.expires => Verdict::TooLate,
         (Outcome::Pending(_), News::Succeeded(amount)) if amount == intent.amount => {

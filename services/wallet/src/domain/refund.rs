@@ -98,6 +98,13 @@ impl Refund {
         About { order: Some(self.order), payment: Some(self.payment), refund: Some(self.id) }
     }
 
+    /// Whether the channel has said the opposite of what it says now: that it has given its part
+    /// back (`confirmed`), or that it refuses to.
+    pub fn is_contradicted(&self, confirmed: bool) -> bool {
+        let was_confirmed = self.items.iter().any(|item| item.channel > 0);
+        !self.pending && was_confirmed != confirmed
+    }
+
     /// The refund after the channel has confirmed its part, or has refused it: then what was to go
     /// through it goes to the cash balance.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel::ids::{AccountId, IntentId, PaymentId, RefundId};
+use kernel::ids::{AccountId, ChannelName, IntentId, PaymentId, RefundId};
 use platform::{
     request::RequestDigest,
     status::{BadRequest, Replayed},
@@ -47,7 +47,7 @@ impl PaymentService for WalletGrpc {
         Ok(many(payments).into_response())
     }
 
-    #[instrument(skip_all, fields(channel = request.get_ref().channel), err(level = "debug"))]
+    #[instrument(skip_all, fields(channel = named(&request.get_ref().channel)), err(level = "debug"))]
     async fn create_payment_intent(
         &self,
         request: Request<pb::CreatePaymentIntentRequest>,
@@ -59,7 +59,7 @@ impl PaymentService for WalletGrpc {
         Ok(response.into_response())
     }
 
-    #[instrument(skip_all, fields(channel = request.get_ref().channel), err(level = "debug"))]
+    #[instrument(skip_all, fields(channel = named(&request.get_ref().channel)), err(level = "debug"))]
     async fn confirm_payment(
         &self,
         request: Request<pb::ConfirmPaymentRequest>,
@@ -143,6 +143,11 @@ impl PaymentService for WalletGrpc {
         let funds = funds.map(Into::into).collect();
         Ok(Response::new(pb::GetFundsResponse { funds }))
     }
+}
+
+/// `text` if it may stand in a trace as the name of a channel. Anything else is of any length.
+pub(super) fn named(text: &str) -> Option<&str> {
+    text.parse::<ChannelName>().is_ok().then_some(text)
 }
 
 /// Reads what a channel is to be asked for. A repeat may have been decided at another instant.

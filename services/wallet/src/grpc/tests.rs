@@ -490,3 +490,11 @@ async fn a_large_page_is_taken() {
     })
     .await;
 }
+
+#[test]
+fn only_what_may_be_a_channels_name_stands_in_traces() {
+    assert_eq!(super::payments::named("sandbox"), Some("sandbox"));
+    for text in ["", "no name", &"x".repeat(65)] {
+        assert_eq!(super::payments::named(text), None);
+    }
+}

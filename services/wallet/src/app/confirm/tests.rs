@@ -264,6 +264,59 @@ async fn the_rest_of_a_single_use_voucher_is_forfeited_with_the_capture() {
     .await;
 }
 
+const NOWHERE: &str = "what a channel says is booked nowhere";
+
+// W-4: who is signed for and refused has somebody look; who is not signed for, nobody.
+#[tokio::test]
+async fn every_refusal_of_a_signed_callback_raises_the_alert() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 0).await;
+        let intent = world.intend(1, 100).await;
+        let alerts = Alerts::listen();
+        let good = paid(intent, "CP-1", 100);
+        let unsigned = Callback { signature: String::new(), ..signed("m-0", world.now(), &good) };
+        world.wallets.confirm(&unsigned).await.unwrap_err();
+        assert_eq!(world.told("m-1", &good).await, "PAID 100");
+        assert_eq!(alerts.take(), [""; 0]);
+        for (message, body, reason) in [
+            ("m-2", good.replace("CNY", "USD"), "CURRENCY_MISMATCH"),
+            ("m-2", good.replace("CNY", "XYZ"), "CURRENCY_MISMATCH"),
+            ("m-2", paid(IntentId(id(7)), "CP-1", 100), "INTENT_NOT_FOUND"),
+            ("m-2", "{}".to_owned(), "INVALID_REQUEST"),
+            ("m-1", paid(intent, "CP-2", 100), "REQUEST_ID_REUSED"),
+        ] {
+            assert_eq!(world.told(message, &body).await, reason, "{body}");
+            assert_eq!(alerts.take(), [NOWHERE], "{body}");
+        }
+    })
+    .await;
+}
+
+// W-4
+#[tokio::test]
+async fn news_that_contradict_what_is_booked_change_nothing_and_raise_the_alert() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 0).await;
+        let (intent, other) = (world.intend(1, 100).await, world.intend(2, 100).await);
+        let alerts = Alerts::listen();
+        assert_eq!(world.told("m-1", &paid(intent, "CP-1", 100)).await, "PAID 100");
+        assert_eq!(world.told("m-2", &paid(intent, "CP-1", 100)).await, "PAID 100");
+        assert_eq!(alerts.take(), [""; 0]);
+        for (message, body) in
+            [("m-3", paid(intent, "CP-1", 99)), ("m-4", paid(other, "CP-1", 100))]
+        {
+            assert_eq!(world.told(message, &body).await, "PAID 100");
+            assert_eq!(alerts.take(), ["a channel says other things of money that is booked"]);
+        }
+        assert_eq!(world.told("m-5", &not_paid(intent, "failed")).await, "NOTHING 0");
+        assert_eq!(alerts.take(), ["a channel contradicts what it said before"]);
+        assert_eq!(world.state(1).await, "SUCCEEDED");
+        assert_eq!((world.state(2).await.as_str(), world.both().await), ("PENDING", (0, 0)));
+        world.assert_sound().await;
+    })
+    .await;
+}
+
 /// Confirms sixteen times at once, each message with its money, and counts the answers.
 async fn sixteen(world: &World, messages: impl Fn(usize) -> (String, String)) -> Vec<String> {
     let mut calls = tokio::task::JoinSet::new();

@@ -1,6 +1,7 @@
 use chrono::TimeDelta;
 use platform::status::ApiError as _;
 use rule_engine::voucher::VoucherChoice;
+use sea_orm::ConnectionTrait as _;
 
 use super::*;
 use crate::tests::*;
@@ -174,6 +175,54 @@ async fn holds_are_released_from_the_instant_on_at_which_they_expire() {
         assert_eq!(world.wallets.expire_holds(10).await.unwrap(), Swept { done: 0, more: false });
         assert_eq!(world.both().await, (100, 0));
         world.assert_sound().await;
+    })
+    .await;
+}
+
+// O-8: the caller's clock is behind ours, and the order has ended by ours.
+#[tokio::test]
+async fn an_intent_that_would_have_ended_is_refused_and_holds_nothing() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 25).await;
+        let mut ended = checkout(1, 100);
+        ended.expire_by = noon() + TimeDelta::minutes(1);
+        world.clock.set(ended.expire_by);
+        let error = world.check_out(ended.clone()).await.unwrap_err();
+        assert_eq!(error.reason(), "ORDER_NOT_PAYABLE");
+        assert_eq!(world.both().await, (25, 0));
+        world.clock.set(ended.expire_by - TimeDelta::microseconds(1));
+        assert_eq!(outcome(&world.check_out(ended.clone()).await.unwrap()), "PENDING");
+        // A repeat is answered as it is stored (O-3).
+        world.clock.set(ended.expire_by);
+        assert!(matches!(world.check_out(ended).await, Ok(Replayed::Again(_))));
+        world.assert_sound().await;
+    })
+    .await;
+}
+
+// W-3
+#[tokio::test]
+async fn a_payment_that_cannot_be_read_keeps_none_of_the_others_from_being_released() {
+    on_each_database(async |world| {
+        for number in 1..=3 {
+            let mut checkout = checkout(number, 60);
+            checkout.charge.account = format!("a-{number}").parse().unwrap();
+            world.with_cash(&checkout.charge.account, 10).await;
+            world.check_out(checkout).await.unwrap();
+        }
+        let broken = "UPDATE payments SET currency = '???' WHERE account = 'a-1'";
+        world.database.writer().execute_unprepared(broken).await.unwrap();
+        world.clock.set(noon() + TimeDelta::minutes(30));
+        let alerts = Alerts::listen();
+        assert_eq!(world.wallets.expire_holds(2).await.unwrap(), Swept { done: 1, more: true });
+        assert_eq!(alerts.take(), ["a payment cannot be read, and keeps what it holds"]);
+        assert_eq!(world.wallets.expire_holds(2).await.unwrap(), Swept { done: 1, more: false });
+        // What is left cannot be done, and is not asked for again at once.
+        let left = world.wallets.expire_holds(1).await.unwrap();
+        assert_eq!(left, Swept { done: 0, more: false });
+        for number in [2, 3] {
+            assert_eq!(world.state(number).await, "VOIDED");
+        }
     })
     .await;
 }

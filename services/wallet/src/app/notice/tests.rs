@@ -56,7 +56,6 @@ fn what_cannot_be_read_is_named() {
         ("40", "0", "body.data.amount"),
         ("40", "-1", "body.data.amount"),
         ("40", "1.5", "body"),
-        ("CNY", "cny", "body.data.amount"),
     ] {
         let body = good.replacen(from, to, 1);
         assert_eq!(bad_field(Notice::read(body.as_bytes())), field, "{body}");
@@ -77,7 +76,19 @@ fn headers_and_sizes_are_held_against_their_limits() {
     assert_eq!(change(|it| it.id = "\0".to_owned()), "webhook_id");
     assert_eq!(change(|it| it.timestamp = "noon".to_owned()), "webhook_timestamp");
     assert_eq!(change(|it| it.body = vec![b' '; 16 * 1024 + 1]), "body");
+    assert_eq!(change(|it| it.signature = "x".repeat(1025)), "webhook_signature");
     let mut largest = good();
     (largest.id, largest.body) = ("x".repeat(128), vec![b' '; 16 * 1024]);
+    largest.signature = "x".repeat(1024);
     assert!(headers(&largest).is_ok());
+}
+
+// W-6
+#[test]
+fn money_of_an_unknown_currency_is_money_of_another_one() {
+    for code in ["cny", "XYZ", ""] {
+        let body = paid(IntentId(id(7)), "CP-1", 40).replace("CNY", code);
+        let error = Notice::read(body.as_bytes()).unwrap_err();
+        assert_eq!(platform::status::ApiError::reason(&error), "CURRENCY_MISMATCH", "{code}");
+    }
 }

@@ -188,8 +188,13 @@ async fn the_channels_part_waits_until_the_channel_has_answered() {
         assert_eq!(world.told("m-1", &refund_body(51, "pending", 70)).await, "NOTHING 0");
         assert_eq!(world.told("m-2", &refund_body(51, "succeeded", 70)).await, "REFUNDED 70");
         assert_eq!(world.told("m-2", &refund_body(51, "succeeded", 70)).await, "REFUNDED 70");
-        for (message, what) in [("m-3", "succeeded"), ("m-4", "failed")] {
+        let alerts = Alerts::listen();
+        let contradicts = ["a channel contradicts what it said before"];
+        for (message, what, alert) in
+            [("m-3", "succeeded", &[][..]), ("m-4", "failed", &contradicts)]
+        {
             assert_eq!(world.told(message, &refund_body(51, what, 70)).await, "NOTHING 0");
+            assert_eq!(alerts.take(), alert, "{what}");
         }
         assert_eq!(world.both().await, (20, 0));
         world.assert_sound().await;
@@ -197,11 +202,32 @@ async fn the_channels_part_waits_until_the_channel_has_answered() {
         world.wallets.refund(&through_channel(52, 1, &["i-2"])).await.unwrap();
         assert_eq!(world.told("m-5", &refund_body(52, "failed", 140)).await, "REFUND_REFUSED 140");
         assert_eq!(world.told("m-6", &refund_body(52, "succeeded", 140)).await, "NOTHING 0");
+        assert_eq!(alerts.take(), contradicts);
+        assert_eq!(world.told("m-7", &refund_body(52, "failed", 140)).await, "NOTHING 0");
+        assert_eq!(alerts.take(), [""; 0]);
         assert_eq!(world.both().await, (20 + 40 + 140, 0));
         let stored = world.wallets.refund(&through_channel(52, 1, &["i-2"])).await.unwrap();
         let stored = stored.into_inner();
         assert_eq!((stored.pending, stored.items[0].channel_to_cash), (false, 140));
         assert_eq!(stored.confirm_time, Some(noon()));
+        world.assert_sound().await;
+    })
+    .await;
+}
+
+// O-6: nobody could confirm it.
+#[tokio::test]
+async fn the_part_of_a_channel_that_is_no_longer_configured_goes_to_the_cash_balance() {
+    on_each_database(async |world| {
+        paid_by_all(world).await;
+        let closed = world.without_channels();
+        let refund = closed.refund(&through_channel(51, 1, &["i-1"])).await.unwrap().into_inner();
+        assert_eq!((refund.pending, refund.asked), (false, None));
+        assert_eq!(refund.items[0].channel_to_cash, 70);
+        assert_eq!(world.both().await, (20 + 70, 0));
+        // It stays so when the channel is back.
+        let again = world.wallets.refund(&through_channel(51, 1, &["i-1"])).await.unwrap();
+        assert!(matches!(again, Replayed::Again(it) if !it.pending));
         world.assert_sound().await;
     })
     .await;

@@ -41,7 +41,7 @@ fn every_news_of_every_state_has_its_verdict() {
         (pending(), News::Unknown, late, Verdict::Nothing),
         (succeeded(), News::Succeeded(AMOUNT), in_time, to_cash(ToCash::PaidTwice)),
         (succeeded(), News::Succeeded(1), late, to_cash(ToCash::PaidTwice)),
-        (succeeded(), News::Failed, in_time, Verdict::Nothing),
+        (succeeded(), News::Failed, in_time, Verdict::Contradiction),
         (succeeded(), News::Unknown, in_time, Verdict::Nothing),
         (Outcome::Voided, News::Succeeded(AMOUNT), in_time, to_cash(ToCash::PaidTooLate)),
         (Outcome::Voided, News::Succeeded(1), late, to_cash(ToCash::PaidTooLate)),

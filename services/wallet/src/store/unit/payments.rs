@@ -8,6 +8,7 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use uuid::Uuid;
 
 use super::{Unit, add_unless_there};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         StoreError,
         bulk::{self, Column},
         entity::payment,
-        rows::{PENDING, REFUSED, SUCCEEDED, VOIDED, micros, write_coverage},
+        rows::{PENDING, REFUSED, SUCCEEDED, VOIDED, corrupt, micros, write_coverage},
     },
 };
 
@@ -29,18 +30,27 @@ pub struct Known {
 }
 
 impl Unit {
-    /// Those of `ids` that are stored.
+    /// Those of `ids` that are stored; fails if one of them cannot be read.
     pub async fn payments(
         &self,
         ids: &[PaymentId],
     ) -> Result<HashMap<PaymentId, Known>, StoreError> {
+        let each = self.each_payment(ids).await?;
+        each.into_iter().map(|(id, known)| Ok((id, known?))).collect()
+    }
+
+    /// Those of `ids` that are stored, or why one cannot be read.
+    pub async fn each_payment(
+        &self,
+        ids: &[PaymentId],
+    ) -> Result<Vec<(PaymentId, Result<Known, StoreError>)>, StoreError> {
         let columns = vec![Column::Id(ids.iter().map(|id| id.0).collect())];
         let statement = bulk::FIND_PAYMENTS.over(self.backend, columns, Vec::new());
         let known = |mut row: payment::Model| {
-            let digest = row.digest.take();
-            Ok((PaymentId(row.payment_id), Known { payment: row.try_into()?, digest }))
+            let (id, digest) = (PaymentId(row.payment_id), row.digest.take());
+            (id, row.try_into().map(|payment| Known { payment, digest }))
         };
-        self.rows(statement).await?.into_iter().map(known).collect()
+        Ok(self.rows(statement).await?.into_iter().map(known).collect())
     }
 
     /// The payment that a channel knows by `intent`.
@@ -57,15 +67,21 @@ impl Unit {
         limit: u64,
     ) -> Result<Vec<(AccountId, PaymentId)>, StoreError> {
         use payment::Column;
-        let rows = payment::Entity::find()
+        let rows: Vec<(String, Uuid)> = payment::Entity::find()
+            .select_only()
+            .columns([Column::Account, Column::PaymentId])
             .filter(Column::State.eq(PENDING))
             .filter(Column::ExpiresUs.lte(micros(now)))
             .order_by_asc(Column::ExpiresUs)
             .order_by_asc(Column::PaymentId)
             .limit(limit)
+            .into_tuple()
             .all(&self.transaction)
             .await?;
-        let key = |row| Payment::try_from(row).map(|it| (it.account, it.id));
+        let key = |(account, id): (String, _)| {
+            let account = account.try_into().map_err(|_| corrupt(format!("account of {id}")))?;
+            Ok((account, PaymentId(id)))
+        };
         rows.into_iter().map(key).collect()
     }
 
