@@ -24,7 +24,7 @@ use sea_orm::{
 pub use self::{
     columns::sorted_by_bytes,
     migrate::SchemaError,
-    retry::{MaybeTransient, is_transient, retry},
+    retry::{MaybeTransient, Trouble, retry},
     usage::{Usage, process_usage},
 };
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, mem, ops::Range, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::database::MaybeTransient;
+use crate::database::{MaybeTransient, Trouble};
 
 /// How many may wait for their turn; more wait for a place.
 const MOST_WAITING: usize = 1_024;
@@ -16,6 +16,10 @@ const MOST_TOGETHER: usize = 128;
 
 /// How long a round may take, with everything that is tried again in it.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Into how many parts a round falls in which one row stays locked: each part that has it waits for
+/// the lock anew, so that there are to be few of them.
+const PARTS_IF_LOCKED: usize = 8;
 
 /// Work that can be done for many callers in one transaction.
 #[async_trait]
@@ -74,7 +78,8 @@ impl<W: Work> Queue<W> {
 
     /// Has `ask` done when its turn comes. It is done even if the caller no longer waits.
     ///
-    /// An ask that fails fails alone, unless the database cannot do the round at all for now.
+    /// An ask that fails, or whose row somebody keeps locked, fails alone; all fail together only
+    /// where the database cannot do anything for now.
     pub async fn ask(&self, ask: W::Ask) -> Result<W::Answer, W::Error> {
         let (answer, outcome) = oneshot::channel();
         let waiting = Waiting { ask, answer };
@@ -119,7 +124,8 @@ fn rounds<W: Work>(come: Vec<Waiting<W>>) -> Vec<Vec<Waiting<W>>> {
     rounds.into_iter().map(|(_, round)| round).collect()
 }
 
-/// Does a round. Where it fails for one of its asks, which is not told, each half is done for itself.
+/// Does a round. Where it fails for one of its asks, which is not told, its parts are done one by
+/// one.
 async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
     let (asks, answers): (Vec<_>, Vec<_>) =
         round.into_iter().map(|waiting| (waiting.ask, Some(waiting.answer))).unzip();
@@ -135,20 +141,24 @@ async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
         match work.together(&asks[part.clone()]).await {
             Ok(done) => part.zip(done).for_each(|(place, done)| answer(place, Ok(done))),
             Err(error) if part.len() == 1 => answer(part.start, Err(error)),
-            Err(error) if error.is_transient() => {
-                let error = Arc::new(error);
-                let shared = || Err(Unanswered::Together(Arc::clone(&error)).into());
-                part.for_each(|place| answer(place, shared()));
-            }
-            Err(_) => parts.extend(halves(part)),
+            Err(error) => match error.trouble() {
+                Trouble::LostRace | Trouble::Unreachable => {
+                    let error = Arc::new(error);
+                    let shared = || Err(Unanswered::Together(Arc::clone(&error)).into());
+                    part.for_each(|place| answer(place, shared()));
+                }
+                Trouble::Locked => parts.extend(split(part, PARTS_IF_LOCKED)),
+                Trouble::Lasting => parts.extend(split(part, 2)),
+            },
         }
     }
 }
 
-/// The halves of `part`, the first one last.
-fn halves(part: Range<usize>) -> [Range<usize>; 2] {
-    let middle = part.start + part.len() / 2;
-    [middle..part.end, part.start..middle]
+/// `part` in at most `parts` parts of about one size, the first one last.
+fn split(part: Range<usize>, parts: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = part.len().div_ceil(parts);
+    let part_at = move |start: usize| start..(start + size).min(part.end);
+    part.clone().step_by(size).map(part_at).collect::<Vec<_>>().into_iter().rev()
 }
 
 #[cfg(test)]

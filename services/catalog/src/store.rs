@@ -8,7 +8,7 @@ mod migration;
 
 use chrono::{DateTime, Utc};
 use kernel::ids::ProductId;
-use platform::database::{Database, MaybeTransient, is_transient};
+use platform::database::{Database, MaybeTransient, Trouble};
 use rule_engine::profile::ProductProfile;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
@@ -31,8 +31,11 @@ pub enum StoreError {
 }
 
 impl MaybeTransient for StoreError {
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if is_transient(error))
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Database(error) => error.trouble(),
+            Self::Unreadable(_) => Trouble::Lasting,
+        }
     }
 }
 

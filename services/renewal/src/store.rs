@@ -19,7 +19,7 @@ pub mod values;
 use std::sync::Arc;
 
 use platform::{
-    database::{Backend, Database, MaybeTransient, is_transient},
+    database::{Backend, Database, MaybeTransient, Trouble},
     together::Unanswered,
 };
 use sea_orm::{
@@ -59,12 +59,12 @@ impl From<Unanswered<Self>> for StoreError {
 }
 
 impl MaybeTransient for StoreError {
-    fn is_transient(&self) -> bool {
+    fn trouble(&self) -> Trouble {
         match self {
-            Self::Database(error) => is_transient(error),
-            Self::Together(error) => error.is_transient(),
-            Self::NoOutcome => true,
-            Self::Unreadable(_) | Self::Taken => false,
+            Self::Database(error) => error.trouble(),
+            Self::Together(error) => error.trouble(),
+            Self::NoOutcome => Trouble::LostRace,
+            Self::Unreadable(_) | Self::Taken => Trouble::Lasting,
         }
     }
 }

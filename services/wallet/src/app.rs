@@ -17,7 +17,7 @@ use kernel::{
     ids::{AccountId, PaymentId, RequestId, VoucherId},
 };
 use platform::{
-    database::MaybeTransient,
+    database::{MaybeTransient, Trouble},
     request::RequestDigest,
     status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Replayed},
     together::{Queue, Unanswered},
@@ -179,12 +179,12 @@ impl From<Unanswered<Self>> for WalletError {
 }
 
 impl MaybeTransient for WalletError {
-    fn is_transient(&self) -> bool {
+    fn trouble(&self) -> Trouble {
         match self {
-            Self::LostRace => true,
-            Self::Store(error) => error.is_transient(),
-            Self::Together(error) => error.is_transient(),
-            _ => false,
+            Self::LostRace => Trouble::LostRace,
+            Self::Store(error) => error.trouble(),
+            Self::Together(error) => error.trouble(),
+            _ => Trouble::Lasting,
         }
     }
 }

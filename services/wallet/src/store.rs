@@ -16,7 +16,7 @@ use kernel::{
     Money,
     ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
-use platform::database::{Database, MaybeTransient, is_transient};
+use platform::database::{Database, MaybeTransient, Trouble};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
     FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
@@ -49,8 +49,11 @@ pub enum StoreError {
 }
 
 impl MaybeTransient for StoreError {
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if is_transient(error))
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Database(error) => error.trouble(),
+            Self::Corrupt(_) => Trouble::Lasting,
+        }
     }
 }
 

@@ -10,40 +10,68 @@ const ATTEMPTS: u32 = 5;
 /// The pause after the first attempt; it doubles after each.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
+/// What running the same transaction again may change about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    Lasting,
+    /// A race was lost: serialization failure (40001), deadlock (40P01), or SQLite busy. It is run
+    /// again at once.
+    LostRace,
+    /// Somebody keeps a row locked (55P03), which has cost seconds already: the caller is to come
+    /// again later.
+    Locked,
+    /// There is no connection: nothing that would be asked now can be done.
+    Unreachable,
+}
+
 /// An error that may be gone if the same transaction is run again.
 pub trait MaybeTransient {
-    /// Whether it may.
-    fn is_transient(&self) -> bool;
+    /// What running it again may change.
+    fn trouble(&self) -> Trouble;
+
+    /// Whether the caller may come again with the same.
+    fn is_transient(&self) -> bool {
+        matches!(self.trouble(), Trouble::LostRace | Trouble::Locked)
+    }
 }
 
 impl MaybeTransient for DbErr {
-    fn is_transient(&self) -> bool {
-        is_transient(self)
-    }
-}
-
-/// Whether `error` says that a transaction lost a race and can be run again: serialization failure
-/// (40001), deadlock (40P01), a lock not had in time (55P03), or SQLite busy.
-#[must_use]
-pub fn is_transient(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error))
-    | DbErr::Query(RuntimeErr::SqlxError(error))
-    | DbErr::Conn(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(error) = &**error else { return false };
-    // SQLite's codes are numbers; the low byte is the primary one: 5 is busy, 6 is locked.
-    match error.code().as_deref() {
-        Some("40001" | "40P01" | "55P03") => true,
-        Some(code) if code.len() < 5 => {
-            code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+    fn trouble(&self) -> Trouble {
+        let (Self::Exec(RuntimeErr::SqlxError(error))
+        | Self::Query(RuntimeErr::SqlxError(error))
+        | Self::Conn(RuntimeErr::SqlxError(error))) = self
+        else {
+            let unreachable = matches!(self, Self::ConnectionAcquire(_) | Self::Conn(_));
+            return if unreachable { Trouble::Unreachable } else { Trouble::Lasting };
+        };
+        match &**error {
+            sqlx::Error::Database(error) => trouble_of(error.code().as_deref().unwrap_or_default()),
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                Trouble::Unreachable
+            }
+            _ => Trouble::Lasting,
         }
-        _ => false,
     }
 }
 
-/// Runs `operation`, which is one whole transaction, until it does not fail transiently, five
+/// What a code of either database says.
+fn trouble_of(code: &str) -> Trouble {
+    match code {
+        "40001" | "40P01" => Trouble::LostRace,
+        "55P03" => Trouble::Locked,
+        // Shutting down, or ended by the operator: the connection is gone.
+        "57P01" | "57P02" | "57P03" => Trouble::Unreachable,
+        // SQLite's codes are numbers; the low byte is the primary one: 5 is busy, 6 is locked.
+        code if code.len() < 5 => match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5 | 6) => Trouble::LostRace,
+            _ => Trouble::Lasting,
+        },
+        _ => Trouble::Lasting,
+    }
+}
+
+/// Runs `operation`, which is one whole transaction, until it does not fail by a lost race, five
 /// times at most, with a short and growing pause.
 pub async fn retry<T, E, Attempt>(mut operation: impl FnMut() -> Attempt) -> Result<T, E>
 where
@@ -53,7 +81,9 @@ where
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         match operation().await {
-            Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
+            Err(error) if error.trouble() == Trouble::LostRace => {
+                tokio::time::sleep(pause).await;
+            }
             result => return result,
         }
         pause *= 2;

@@ -127,25 +127,30 @@ async fn statements_and_transactions_are_counted() {
 
 #[derive(Debug, PartialEq)]
 struct Fails {
-    transiently: bool,
+    of: Trouble,
 }
 
 impl MaybeTransient for Fails {
-    fn is_transient(&self) -> bool {
-        self.transiently
+    fn trouble(&self) -> Trouble {
+        self.of
     }
 }
 
 #[tokio::test]
 async fn only_a_lost_race_is_run_again_and_not_for_ever() {
-    for (transiently, attempts) in [(true, 5), (false, 1)] {
+    for (of, attempts) in [
+        (Trouble::LostRace, 5),
+        (Trouble::Locked, 1),
+        (Trouble::Unreachable, 1),
+        (Trouble::Lasting, 1),
+    ] {
         let mut made = 0;
         let result = retry(|| {
             made += 1;
-            async move { Err::<(), _>(Fails { transiently }) }
+            async move { Err::<(), _>(Fails { of }) }
         })
         .await;
-        assert_eq!(result, Err(Fails { transiently }));
+        assert_eq!(result, Err(Fails { of }));
         assert_eq!(made, attempts);
     }
 }
@@ -157,5 +162,5 @@ async fn a_constraint_that_fails_is_not_a_lost_race() {
     let sql = "CREATE TABLE u (n integer PRIMARY KEY); INSERT INTO u VALUES (1)";
     database.writer().execute_unprepared(sql).await.unwrap();
     let error = database.writer().execute_unprepared("INSERT INTO u VALUES (1)").await.unwrap_err();
-    assert!(!is_transient(&error));
+    assert_eq!(error.trouble(), Trouble::Lasting);
 }

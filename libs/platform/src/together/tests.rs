@@ -7,13 +7,19 @@ enum Fault {
     /// Of this ask.
     Of(i32),
     Database,
+    /// Of an ask whose row somebody keeps locked.
+    Locked(i32),
     Shared,
     NoOutcome,
 }
 
 impl MaybeTransient for Fault {
-    fn is_transient(&self) -> bool {
-        *self == Self::Database
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Database => Trouble::Unreachable,
+            Self::Locked(_) => Trouble::Locked,
+            _ => Trouble::Lasting,
+        }
     }
 }
 
@@ -26,7 +32,8 @@ impl From<Unanswered<Self>> for Fault {
     }
 }
 
-/// Doubles numbers; negative ones are at fault, 13 is a bug, 99 never ends, 500 is the database.
+/// Doubles numbers; negative ones are at fault, 13 is a bug, 99 never ends, 500 is the database,
+/// 700 and more are locked.
 /// Numbers with the same last digit share a key.
 #[derive(Debug, Clone, Default)]
 struct Doubling(Arc<Mutex<Vec<Vec<i32>>>>);
@@ -51,10 +58,33 @@ impl Work for Doubling {
         if asks.contains(&500) {
             return Err(Fault::Database);
         }
+        if let Some(&locked) = asks.iter().find(|ask| **ask >= 700) {
+            return Err(Fault::Locked(locked));
+        }
         match asks.iter().find(|ask| **ask < 0) {
             Some(&ask) => Err(Fault::Of(ask)),
             None => Ok(asks.iter().map(|ask| ask * 2).collect()),
         }
+    }
+}
+
+/// The same without keys.
+#[derive(Debug, Clone, Default)]
+struct Unkeyed(Doubling);
+
+#[async_trait]
+impl Work for Unkeyed {
+    type Ask = i32;
+    type Answer = i32;
+    type Error = Fault;
+    type Key = i32;
+
+    fn keys(_: &i32) -> Vec<i32> {
+        Vec::new()
+    }
+
+    async fn together(&self, asks: &[i32]) -> Result<Vec<i32>, Fault> {
+        self.0.together(asks).await
     }
 }
 
@@ -104,6 +134,21 @@ async fn a_database_that_fails_is_not_asked_again_for_each() {
     let (answers, rounds) = done(&[1, 500, 3]).await;
     assert_eq!(answers, [Err(Fault::Shared), Err(Fault::Shared), Err(Fault::Shared)]);
     assert_eq!(rounds.len(), 1);
+}
+
+#[tokio::test]
+async fn who_stays_locked_keeps_nobody_else_waiting_for_long() {
+    let asks: Vec<i32> = (0..64).map(|n| if n == 9 { 709 } else { 200 + n }).collect();
+    let work = Unkeyed::default();
+    let queue = Queue::start(work.clone());
+    let answers = futures::future::join_all(asks.iter().map(|ask| queue.ask(*ask))).await;
+    for (ask, answer) in asks.iter().zip(answers) {
+        let expected = if *ask == 709 { Err(Fault::Locked(709)) } else { Ok(ask * 2) };
+        assert_eq!(answer, expected);
+    }
+    let rounds = work.0.0.lock().unwrap().clone();
+    let waits = rounds.iter().filter(|round| round.contains(&709)).count();
+    assert_eq!(waits, 3, "64, then 8, then itself");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use kernel::ids::{AccountId, InstanceId, ProductId};
 use platform::{
     client::pass_on,
-    database::MaybeTransient,
+    database::{MaybeTransient, Trouble},
     status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Violation, status_of},
 };
 use rule_engine::{
@@ -56,11 +56,11 @@ pub enum CallError {
 }
 
 impl MaybeTransient for CallError {
-    fn is_transient(&self) -> bool {
+    fn trouble(&self) -> Trouble {
         match self {
-            Self::Busy => true,
-            Self::Store(error) => error.is_transient(),
-            _ => false,
+            Self::Busy => Trouble::LostRace,
+            Self::Store(error) => error.trouble(),
+            _ => Trouble::Lasting,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kernel::ids::{AccountId, InstanceId, OrderId, QuoteId};
 use platform::{
     client::pass_on,
-    database::MaybeTransient,
+    database::{MaybeTransient, Trouble},
     status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, Violation, status_of},
 };
 use proto::wallet::v1::PaymentRefusal;
@@ -84,8 +84,11 @@ impl OrderError {
 }
 
 impl MaybeTransient for OrderError {
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_transient())
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store(error) => error.trouble(),
+            _ => Trouble::Lasting,
+        }
     }
 }
 
