@@ -114,6 +114,7 @@ async fn quote_calls(suite: &Suite) -> f64 {
             odd_days: 0,
             total_days: 365,
         }),
+        ..PriceFacts::default()
     };
     let request = QuoteRenewalsRequest {
         items: vec![facts],

@@ -70,6 +70,8 @@ pub struct Item {
     pub order_kind: OrderKind,
     /// The time that is priced.
     pub span: PricedSpan,
+    /// For which of the buyers.
+    pub buyer: usize,
 }
 
 /// What is to be priced with the price calculator.
@@ -87,15 +89,13 @@ pub struct Calculation {
     pub as_of: Option<DateTime<Utc>>,
 }
 
-/// For whom items are priced, and when.
+/// For whom items are priced.
 #[derive(Debug, Clone)]
 pub struct Buyer {
     /// The account's currency.
     pub currency: Currency,
     /// The account's labels.
     pub labels: BTreeMap<String, String>,
-    /// The instant of pricing.
-    pub as_of: DateTime<Utc>,
 }
 
 /// The service's operations, whatever asks for them.
@@ -173,21 +173,23 @@ impl Catalogs {
         quotes.collect()
     }
 
-    /// Prices `items` for `buyer`, each as if it were alone (M-5). The buyer's instant is ours,
-    /// give or take five minutes: `CLOCK_SKEW`.
+    /// Prices `items` at `as_of`, each for its one of `buyers` and as if it were alone (M-5). The
+    /// caller's instant is ours, give or take five minutes: `CLOCK_SKEW`.
     pub fn quote<'s>(
         &self,
         snapshot: &'s Snapshot,
         items: &'s [Item],
-        buyer: &'s Buyer,
+        buyers: &'s [Buyer],
+        as_of: DateTime<Utc>,
     ) -> Result<Vec<Result<Quote<'s>, PriceRefused>>, CatalogError> {
-        let (now, as_of) = (self.env.now(), buyer.as_of);
+        let now = self.env.now();
         if (now - as_of).abs() > MAX_SKEW {
             return Err(CatalogError::ClockSkew { as_of, now });
         }
         let quote = |item: &'s Item| {
             let unknown = |_| PriceRefused::UnknownProduct(item.product.clone());
             let entry = snapshot.product(&item.product).map_err(unknown)?;
+            let buyer = &buyers[item.buyer];
             entry.book().quote(&PriceFacts {
                 product: &item.product,
                 region: &item.region,

@@ -157,9 +157,10 @@ impl CatalogService for CatalogGrpc {
         &self,
         request: Request<pb::QuoteRenewalsRequest>,
     ) -> Result<Response<pb::QuoteRenewalsResponse>, Status> {
-        let parse::QuoteCommand { items, buyer, view } = parse::quotes(request.into_inner())?;
+        let asked = parse::quotes(request.into_inner())?;
+        let parse::QuoteCommand { items, buyers, as_of, view } = asked;
         let snapshot = self.catalogs.snapshot();
-        let quotes = self.catalogs.quote(&snapshot, &items, &buyer)?;
+        let quotes = self.catalogs.quote(&snapshot, &items, &buyers, as_of)?;
         let results = items.iter().zip(&quotes).map(|(item, quote)| pb::QuoteResult {
             item_id: item.id.clone(),
             result: Some(quote::result(quote.as_ref(), view)),

@@ -98,6 +98,16 @@ impl Wallets {
         self.till.refund(ask).await
     }
 
+    /// At most `limit` events of money that has come, after `cursor`, and the cursor to go on from
+    ///
+    pub async fn fundings(
+        &self,
+        cursor: &str,
+        limit: u32,
+    ) -> Result<(Vec<outbox::Event>, String), WalletError> {
+        Ok(self.store.fundings(cursor, limit).await?)
+    }
+
     /// Voids payments whose intents have expired; see [`Till::expire_holds`].
     pub async fn expire_holds(&self, limit: u64) -> Result<Swept, WalletError> {
         self.till.expire_holds(limit).await
@@ -161,6 +171,9 @@ pub enum WalletError {
     LostRace,
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Events could not be read on from the cursor.
+    #[error(transparent)]
+    Events(#[from] outbox::ReadError),
     /// The transaction failed that took this payment together with others.
     #[error(transparent)]
     Together(Arc<Self>),
@@ -204,11 +217,13 @@ impl ApiError for WalletError {
             | Self::ChannelNotNeeded(_)
             | Self::NotRefundable(_)
             | Self::OtherRefund { .. } => Code::FailedPrecondition,
-            Self::Reused(_) | Self::BadCallback { .. } => Code::InvalidArgument,
+            Self::Reused(_)
+            | Self::BadCallback { .. }
+            | Self::Events(outbox::ReadError::CursorExpired(_)) => Code::InvalidArgument,
             Self::SignatureInvalid(_) => Code::Unauthenticated,
             Self::LostRace => Code::Aborted,
             Self::Store(error) if error.is_transient() => Code::Aborted,
-            Self::Store(_) | Self::NoOutcome => Code::Internal,
+            Self::Store(_) | Self::Events(_) | Self::NoOutcome => Code::Internal,
             Self::Together(error) => error.code(),
         }
     }
@@ -231,7 +246,8 @@ impl ApiError for WalletError {
             Self::BadCallback { .. } => INVALID_REQUEST,
             Self::LostRace => BUSY,
             Self::Store(error) if error.is_transient() => BUSY,
-            Self::Store(_) | Self::NoOutcome => INTERNAL,
+            Self::Events(outbox::ReadError::CursorExpired(_)) => Reason::CursorExpired.code(),
+            Self::Store(_) | Self::Events(_) | Self::NoOutcome => INTERNAL,
             Self::Together(error) => error.reason(),
         }
     }
@@ -255,6 +271,7 @@ impl ApiError for WalletError {
             | Self::BadCallback { .. }
             | Self::LostRace
             | Self::Store(_)
+            | Self::Events(_)
             | Self::NoOutcome => None,
         }
     }

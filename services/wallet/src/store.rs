@@ -4,6 +4,7 @@ mod anchors;
 mod audit;
 mod bulk;
 mod entity;
+mod fundings;
 mod migration;
 mod rows;
 mod statement;

@@ -88,6 +88,7 @@ crate::journeys! {
             configuration: Some(configuration(&[("flavor", "g.n2.medium")])),
             order_kind: OrderKind::Renewal.into(),
             span: Some(PricedSpan { duration: Some(duration("1m")), whole_months: 0, odd_days: 0, total_days: 31 }),
+            ..PriceFacts::default()
         };
         let request = |count: usize| QuoteRenewalsRequest {
             items: (0..count).map(facts).collect(),

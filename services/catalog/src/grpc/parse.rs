@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
+use chrono::{DateTime, Utc};
 use kernel::{
     Currency,
     ids::{ProductId, Region},
@@ -25,6 +26,9 @@ use crate::app::{Buyer, Calculation, Item};
 /// The most items of a call.
 const MAX_ITEMS: usize = 1_000;
 
+/// The most buyers of a call.
+const MAX_BUYERS: usize = 1_000;
+
 /// The most settings of a configuration, and labels of an account.
 const MAX_PAIRS: usize = 64;
 
@@ -37,7 +41,9 @@ const MAX_COUNT: i32 = 3_000_000;
 /// What `QuoteRenewals` asks.
 pub struct QuoteCommand {
     pub items: Vec<Item>,
-    pub buyer: Buyer,
+    /// Every item is for one of them.
+    pub buyers: Vec<Buyer>,
+    pub as_of: DateTime<Utc>,
     pub view: View,
 }
 
@@ -83,23 +89,57 @@ pub fn quotes(request: pb::QuoteRenewalsRequest) -> Result<QuoteCommand, Status>
         Ok(pb::quote_renewals_request::View::Totals) => View::Totals,
         _ => View::Full,
     };
-    let currency = bad.field::<Currency, _>("currency_code", request.currency_code.parse());
+    let several = Some(request.buyers.len()).filter(|&count| count > 0);
+    let buyers = if several.is_some() {
+        buyers(request.buyers, &mut bad)
+    } else {
+        buyer("", &request.currency_code, request.account_labels, &mut bad).map(|one| vec![one])
+    };
     let as_of = required(request.as_of).and_then(instant);
     let as_of = bad.field("as_of", as_of);
-    bad.field("account_labels", short_pairs(request.account_labels.iter()));
-    let labels: BTreeMap<_, _> = request.account_labels.into_iter().collect();
     let items = request.items.into_iter().enumerate();
-    let items: Vec<_> = items.map(|(at, facts)| item(at, facts, &mut bad)).collect();
+    let items: Vec<_> = items.map(|(at, facts)| item(at, facts, several, &mut bad)).collect();
     let items: Option<Vec<_>> = items.into_iter().collect();
-    match (items, currency, as_of, bad.is_empty()) {
-        (Some(items), Some(currency), Some(as_of), true) => {
-            Ok(QuoteCommand { items, buyer: Buyer { currency, labels, as_of }, view })
+    match (items, buyers, as_of, bad.is_empty()) {
+        (Some(items), Some(buyers), Some(as_of), true) => {
+            Ok(QuoteCommand { items, buyers, as_of, view })
         }
         _ => Err(bad.into_status()),
     }
 }
 
-fn item(at: usize, facts: pb::PriceFacts, bad: &mut BadRequest) -> Option<Item> {
+fn buyers(buyers: Vec<pb::Buyer>, bad: &mut BadRequest) -> Option<Vec<Buyer>> {
+    if buyers.len() > MAX_BUYERS {
+        bad.note("buyers", "must be at most 1,000");
+        return None;
+    }
+    let read = buyers.into_iter().enumerate().map(|(at, one)| {
+        buyer(&format!("buyers[{at}]."), &one.currency_code, one.account_labels, bad)
+    });
+    let read: Vec<_> = read.collect();
+    read.into_iter().collect()
+}
+
+/// The buyer whose fields stand under `path`.
+fn buyer(
+    path: &str,
+    currency: &str,
+    labels: BTreeMap<String, String>,
+    bad: &mut BadRequest,
+) -> Option<Buyer> {
+    let currency = bad.field::<Currency, _>(format!("{path}currency_code"), currency.parse());
+    let fits = bad.field(format!("{path}account_labels"), short_pairs(labels.iter()));
+    let (currency, ()) = currency.zip(fits)?;
+    Some(Buyer { currency, labels })
+}
+
+/// The item number `at`, for one of `buyers` where several are known.
+fn item(
+    at: usize,
+    facts: pb::PriceFacts,
+    buyers: Option<usize>,
+    bad: &mut BadRequest,
+) -> Option<Item> {
     let name = |field: &str| format!("items[{at}].{field}");
     let id = bad.field(name("item_id"), item_id(facts.item_id));
     let product = bad.field(name("product_id"), facts.product_id.parse());
@@ -107,6 +147,11 @@ fn item(at: usize, facts: pb::PriceFacts, bad: &mut BadRequest) -> Option<Item> 
     let configuration = bad.field(name("configuration"), configuration(facts.configuration));
     let order_kind = bad.field(name("order_kind"), order_kind(facts.order_kind));
     let span = bad.field(name("span"), span(facts.span));
+    let number = usize::try_from(facts.buyer).ok().filter(|&number| number < buyers.unwrap_or(1));
+    let buyer = match buyers {
+        None => Some(0),
+        Some(_) => bad.field(name("buyer"), number.ok_or("is none of the buyers")),
+    };
     Some(Item {
         id: id?,
         product: product?,
@@ -114,6 +159,7 @@ fn item(at: usize, facts: pb::PriceFacts, bad: &mut BadRequest) -> Option<Item> 
         configuration: configuration?,
         order_kind: order_kind?,
         span: span?,
+        buyer: buyer?,
     })
 }
 

@@ -51,6 +51,7 @@ fn facts(product: &str, settings: &[(&str, &str)], of: &str) -> pb::PriceFacts {
         configuration: Some(configuration(settings)),
         order_kind: types::OrderKind::Renewal.into(),
         span: Some(span(of)),
+        buyer: 0,
     }
 }
 
@@ -239,6 +240,38 @@ async fn a_labelled_account_gets_its_discount() {
     }
 }
 
+// M-3, A-5: one call prices for many accounts, each item for its own.
+#[tokio::test]
+async fn items_are_priced_for_their_buyers() {
+    let (_world, catalog) = vendors().await;
+    let buyer =
+        |currency: &str| pb::Buyer { currency_code: currency.to_owned(), ..pb::Buyer::default() };
+    let for_buyer =
+        |buyer| pb::PriceFacts { buyer, ..facts("jd-vm", &[("flavor", "g.s1.micro")], "1m") };
+    let request = pb::QuoteRenewalsRequest {
+        currency_code: "not looked at".to_owned(),
+        buyers: vec![buyer("CNY"), buyer("USD")],
+        ..asked(vec![for_buyer(1), for_buyer(0)])
+    };
+    let answer = catalog.quote_renewals(Request::new(request.clone())).await.unwrap().into_inner();
+    let results: Vec<_> = answer.results.into_iter().map(|one| one.result.unwrap()).collect();
+    let pb::quote_result::Result::Error(error) = &results[0] else { panic!("no dollar prices") };
+    assert_eq!(error.reason, "CURRENCY_MISMATCH");
+    let pb::quote_result::Result::Quote(quote) = &results[1] else { panic!("it has a price") };
+    assert_eq!(quote.payable.as_ref().unwrap().minor_units, 56_00);
+
+    let request = pb::QuoteRenewalsRequest {
+        buyers: vec![buyer("CNY"), buyer("gold")],
+        items: vec![for_buyer(2), for_buyer(-1), for_buyer(1)],
+        ..request
+    };
+    let status = catalog.refused(request).await;
+    assert_eq!(fields(&status), ["buyers[1].currency_code", "items[0].buyer", "items[1].buyer"]);
+    let request =
+        pb::QuoteRenewalsRequest { buyers: vec![buyer("CNY"); 1_001], ..asked(vec![for_buyer(0)]) };
+    assert_eq!(fields(&catalog.refused(request).await), ["buyers"]);
+}
+
 // CLOCK_SKEW: five minutes are fine in either direction, a microsecond more is not.
 #[tokio::test]
 async fn a_clock_that_is_off_is_refused() {
@@ -267,6 +300,7 @@ async fn every_bad_field_is_named() {
         configuration: Some(configuration(&[("a", "1"), ("a", "2")])),
         order_kind: 99,
         span: Some(pb::PricedSpan { odd_days: -1, ..span("1m") }),
+        buyer: 0,
     };
     let request = pb::QuoteRenewalsRequest {
         currency_code: "XAU".to_owned(),

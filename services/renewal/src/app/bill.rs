@@ -41,6 +41,7 @@ pub fn price_facts(item: &Item, world: &World) -> catalog::PriceFacts {
         configuration: Some(configuration_message(&item.configuration)),
         order_kind: order_kind_message(item.kind).into(),
         span: Some(span_message(item.span)),
+        buyer: 0,
     }
 }
 

@@ -47,6 +47,21 @@ impl SweepService for WalletGrpc {
         let anchor_time = Some(timestamp(now));
         Ok(Response::new(pb::AnchorChainsResponse { anchored, more: swept.more, anchor_time }))
     }
+
+    #[instrument(skip_all, err(level = "debug"))]
+    async fn list_fundings(
+        &self,
+        request: Request<pb::ListFundingsRequest>,
+    ) -> Result<Response<pb::ListFundingsResponse>, Status> {
+        let pb::ListFundingsRequest { cursor, limit: most } = request.into_inner();
+        let limit = u32::try_from(limit(most)?).unwrap_or(u32::MAX);
+        let (events, next_cursor) = self.wallets.fundings(&cursor, limit).await?;
+        let fundings = events.into_iter().map(|event| pb::Funding {
+            account_id: event.account,
+            time: Some(timestamp(event.time)),
+        });
+        Ok(Response::new(pb::ListFundingsResponse { fundings: fundings.collect(), next_cursor }))
+    }
 }
 
 fn limit(asked: i32) -> Result<u64, Status> {

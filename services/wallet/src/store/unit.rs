@@ -115,7 +115,7 @@ impl Unit {
         Ok(vouchers)
     }
 
-    /// Saves what has changed in `purses`.
+    /// Saves what has changed in `purses`, and tells of those that have gained.
     pub async fn save<'a>(
         &self,
         purses: impl Iterator<Item = &'a Purse> + Clone,
@@ -124,7 +124,8 @@ impl Unit {
         self.change_wallets(changed.clone()).await?;
         self.move_vouchers(changed.clone()).await?;
         self.add_vouchers(changed.clone().flat_map(|purse| &purse.change().vouchers)).await?;
-        self.add_entries(changed.flat_map(|purse| &purse.change().entries)).await
+        self.add_entries(changed.clone().flat_map(|purse| &purse.change().entries)).await?;
+        self.tell_of_funds(changed).await
     }
 
     async fn change_wallets<'a>(

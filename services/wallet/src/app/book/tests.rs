@@ -348,3 +348,35 @@ async fn a_list_warns_of_what_expires_unused() {
     })
     .await;
 }
+
+/// Whose money has come, of what the store tells after `cursor`.
+async fn funded(world: &World, cursor: &str) -> (Vec<String>, String) {
+    loop {
+        let (events, next) = world.wallets.fundings(cursor, 100).await.unwrap();
+        // Transactions of other tests on the same server hold events back for a while.
+        if !events.is_empty() {
+            return (events.into_iter().map(|event| event.account).collect(), next);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+// a deposit and a voucher are told, once; a payment is not.
+#[tokio::test]
+async fn money_that_comes_is_told_in_order() {
+    on_each_database(async |world| {
+        world.open(&other("b"), Cny).await;
+        world.with_cash(&acme(), 100).await;
+        let (accounts, cursor) = funded(world, "").await;
+        assert_eq!(accounts, ["acme"]);
+        assert_eq!(outcome(&world.charge(charge(1, 40)).await.unwrap()), "SUCCEEDED");
+        let code = codes(world, 1, 10).await.remove(0);
+        world.wallets.redeem(world.once(1), &other("b"), &code).await.unwrap();
+        let (accounts, cursor) = funded(world, &cursor).await;
+        assert_eq!(accounts, ["b"]);
+        assert_eq!(world.wallets.fundings(&cursor, 100).await.unwrap(), (Vec::new(), cursor));
+        let error = world.wallets.fundings("forged", 100).await.unwrap_err();
+        assert_eq!(error.reason(), "CURSOR_EXPIRED");
+    })
+    .await;
+}

@@ -160,7 +160,8 @@ async fn a_chain_is_anchored_when_it_has_grown() {
         }
         world.wallets.deposit(world.once(1), &acme(), cny(1), "").await.unwrap();
         assert_eq!(world.wallets.anchor_chains(9).await.unwrap().0.done, 1);
-        let filter = outbox::Filter::default();
+        let kinds = vec!["ledger.anchored".to_owned()];
+        let filter = outbox::Filter { kinds, ..outbox::Filter::default() };
         let (events, _) = outbox::list(&world.database, &filter, "", 10).await.unwrap();
         if world.database.backend() == Backend::Sqlite {
             let told: Vec<_> =
