@@ -17,7 +17,8 @@ use super::{
 };
 use crate::store::{
     Store,
-    accounts::{self, KnownAccount},
+    accounts::{self, KnownAccount, Noted},
+    due,
     events::{self, Event, kinds},
 };
 
@@ -147,9 +148,13 @@ impl Accounts {
         if settings == account.settings {
             return Ok(account);
         }
+        let other_days = settings.auto_days_before != account.settings.auto_days_before;
         let account = KnownAccount { settings, version: account.version + 1, ..account };
         if accounts::save(&transaction, std::slice::from_ref(&account)).await? == 0 {
             return Err(CallError::Busy);
+        }
+        if other_days {
+            due::wake_automatic(&transaction, id, now).await?;
         }
         events::record(&transaction, &self.env, now, vec![updated(&account)]).await?;
         transaction.commit().await?;
@@ -198,6 +203,7 @@ fn decide(
             labels,
             frozen,
             settings,
+            noted: Noted::default(),
             version: 1,
             create_time: now,
         });

@@ -26,6 +26,7 @@ use rule_engine::{
 };
 
 pub use self::read::{item, selection, standings, stored_selection};
+use super::due;
 use crate::wire::{
     billing_mode_message, configuration_message, count, duration_message, refusal_messages,
 };
@@ -96,6 +97,9 @@ pub fn planned_term(item: &Item, world: &World, paid_at: DateTime<Utc>) -> Plann
         ..PlannedTerm::default()
     };
     let Some(instance) = world.instance(&item.instance) else { return planned };
+    let due = due::once_settled(instance, end, world, paid_at);
+    planned.due_if_automatic = Some(timestamp(due.if_automatic));
+    planned.due_otherwise = Some(timestamp(due.otherwise));
     planned.before = Some(instance_before(&Standing::of(instance, paid_at)));
     // What was pending and is in effect by now becomes the configuration; it is time to say so.
     if instance.pending.as_ref().is_some_and(|pending| pending.effective <= paid_at) {

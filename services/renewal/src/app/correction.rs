@@ -18,6 +18,7 @@ use rule_engine::{
 use sea_orm::DatabaseTransaction;
 
 use super::{
+    due::rederive,
     error::CallError,
     rules::{Catalogue, Rules},
     view::{Shown, Viewer},
@@ -26,6 +27,7 @@ use super::{
 use crate::store::{
     Store,
     accounts::{self, KnownAccount},
+    due,
     events::{self, Event, kinds},
     instances::{self, Loaded, Lock, Reach, terms, write},
     requests::{self, Reserved},
@@ -128,10 +130,9 @@ impl Corrections {
             let id = &one.instance.id;
             *id == wanted.id || (core.contains(&wanted.id) && core.contains(id))
         };
-        let mut told = Vec::new();
+        let (mut corrected, mut told) = (Vec::new(), Vec::new());
         for one in loaded.iter().filter(sharing) {
-            let Some(changed) = self.correct_one(transaction, account, one, wanted, now).await?
-            else {
+            let Some(changed) = correct_one(transaction, account, one, wanted, now).await? else {
                 continue;
             };
             let before = one.instance.expiry().map(|expiry| expiry.to_rfc3339());
@@ -142,55 +143,56 @@ impl Corrections {
                     .with("after", wanted.expiry.to_rfc3339())
                     .with("why", &wanted.why),
             );
+            corrected.push(changed);
         }
+        let others = rederive(account, loaded, &mut corrected, catalogue, now);
+        if write::update(transaction, &corrected).await? < corrected.len() {
+            return Err(CallError::Busy);
+        }
+        due::set(transaction, &others).await?;
         events::record(transaction, &self.env, now, told).await?;
         Ok(())
     }
+}
 
-    /// The instance with its corrected expiry, as it was saved; none if nothing changed.
-    async fn correct_one(
-        &self,
-        transaction: &DatabaseTransaction,
-        account: &KnownAccount,
-        one: &Loaded,
-        wanted: &Wanted,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Loaded>, CallError> {
-        let id = &one.instance.id;
-        if one.instance.released {
-            let message = format!("{id} is released.");
-            let refusal = Refusal::new(Reason::InstanceReleased, message);
-            return Err(refusal.with("instance", id).into());
-        }
-        let mut instance = one.instance.clone();
-        // What became postpaid at its expiry has none, whatever the scheduler has done (L-4).
-        instance.billing = instance.billing_at(now);
-        let tail = terms::tail(transaction, &instance, wanted.expiry).await?;
-        let last = tail.last()?;
-        if let (Billing::Prepaid(lease), Some(last)) = (&mut instance.billing, last) {
-            // The anchor of an adjustment that is undone goes with it.
-            lease.anchor = last.anchor;
-        }
-        let correction = correct_expiry(&instance, last, wanted.expiry, account.settings.zone)
-            .map_err(|refusal| refusal.with("instance", id))?;
-        let term = match correction {
-            Correction::Nothing => return Ok(None),
-            Correction::Adjustment(term) => {
-                terms::adjust(transaction, one, term, now).await?;
-                term
-            }
-            Correction::Shortened(term) => {
-                tail.shorten(transaction, term, wanted.request).await?;
-                term
-            }
-        };
-        instance.billing = Billing::Prepaid(Lease { end: term.end, anchor: term.anchor });
-        let changed = Loaded { instance, version: one.version };
-        if write::update(transaction, std::slice::from_ref(&changed)).await? == 0 {
-            return Err(CallError::Busy);
-        }
-        Ok(Some(changed))
+/// The instance with its corrected expiry, whose terms are corrected; none if nothing changed.
+async fn correct_one(
+    transaction: &DatabaseTransaction,
+    account: &KnownAccount,
+    one: &Loaded,
+    wanted: &Wanted,
+    now: DateTime<Utc>,
+) -> Result<Option<Loaded>, CallError> {
+    let id = &one.instance.id;
+    if one.instance.released {
+        let message = format!("{id} is released.");
+        let refusal = Refusal::new(Reason::InstanceReleased, message);
+        return Err(refusal.with("instance", id).into());
     }
+    let mut instance = one.instance.clone();
+    // What became postpaid at its expiry has none, whatever the scheduler has done (L-4).
+    instance.billing = instance.billing_at(now);
+    let tail = terms::tail(transaction, &instance, wanted.expiry).await?;
+    let last = tail.last()?;
+    if let (Billing::Prepaid(lease), Some(last)) = (&mut instance.billing, last) {
+        // The anchor of an adjustment that is undone goes with it.
+        lease.anchor = last.anchor;
+    }
+    let correction = correct_expiry(&instance, last, wanted.expiry, account.settings.zone)
+        .map_err(|refusal| refusal.with("instance", id))?;
+    let term = match correction {
+        Correction::Nothing => return Ok(None),
+        Correction::Adjustment(term) => {
+            terms::adjust(transaction, one, term, now).await?;
+            term
+        }
+        Correction::Shortened(term) => {
+            tail.shorten(transaction, term, wanted.request).await?;
+            term
+        }
+    };
+    instance.billing = Billing::Prepaid(Lease { end: term.end, anchor: term.anchor });
+    Ok(Some(one.with(instance)))
 }
 
 async fn load(

@@ -17,12 +17,13 @@ use rule_engine::{
 };
 
 use super::{
+    due::rederive,
     error::{CallError, RowRefusal},
     rules::{Catalogue, Rules},
     world::world,
 };
 use crate::store::{
-    Store, accounts,
+    Store, accounts, due,
     events::{self, Event, kinds},
     instances::{self, Loaded, Lock, Reach, write},
 };
@@ -86,10 +87,12 @@ impl Policies {
         refuse_duplicates(ids)?;
         let results = set_policies(ids, wish, &world, now)?;
 
-        let changed = changed(&results, &loaded);
+        let mut changed = changed(&results, &loaded);
+        let others = rederive(&known, &loaded, &mut changed, catalogue, now);
         if write::update(&transaction, &changed).await? < changed.len() {
             return Err(CallError::Busy);
         }
+        due::set(&transaction, &others).await?;
         let told = changed.iter().map(|one| {
             let instance = &one.instance;
             Event::new(kinds::INSTANCE_POLICY_CHANGED, account.clone())

@@ -27,6 +27,7 @@ use sea_orm::DatabaseTransaction;
 
 use super::{
     Orders, bill,
+    due::rederive,
     failure::{OrderError, Refused},
     preview::Facts,
     rules::Catalogue,
@@ -37,6 +38,7 @@ use crate::{
     store::{
         StoreError, accounts,
         bulk::{self, Claim, InstanceVersion},
+        due,
         events::{self, Event, kinds},
         instances::{self, Loaded, Lock, Reach, terms, write},
         orders::{self, Order},
@@ -136,7 +138,7 @@ impl Orders {
         check(&transaction, &order, &items, &wanted, &facts, catalogue, now).await?;
         let refund = refund_id(order.id, next_number(&order));
         let back = Back::of(&items, &wanted, &facts, catalogue, now);
-        back.save(&transaction, &order, refund).await?;
+        back.save(&transaction, &order, refund, (&facts, catalogue, now)).await?;
         let made = refund.to_string();
         match requests::reserve(&transaction, account, METHOD, *request, *digest, &made, now)
             .await?
@@ -312,11 +314,11 @@ impl Back {
             }
             if let Some(PaidItem { before, after, .. }) = item {
                 let instance = taken_back(&one.instance, before, after);
-                back.items.push(Loaded { instance, version: one.version });
+                back.items.push(one.with(instance));
             } else if is_auto(one) && in_group(id) {
                 let policy = manual(one.instance.policy);
                 let instance = Instance { policy, ..one.instance.clone() };
-                back.along.push(Loaded { instance, version: one.version });
+                back.along.push(one.with(instance));
             }
         }
         back
@@ -328,6 +330,7 @@ impl Back {
         transaction: &DatabaseTransaction,
         order: &Order,
         refund: RefundId,
+        (facts, catalogue, now): (&Facts, &Catalogue, DateTime<Utc>),
     ) -> Result<(), OrderError> {
         let version = |one: &Loaded| InstanceVersion {
             id: one.instance.id.to_string(),
@@ -340,12 +343,14 @@ impl Back {
         // Being claimed is a change, too.
         let items = self.items.iter().cloned();
         let items = items.map(|one| Loaded { version: one.version + 1, ..one });
-        let changed: Vec<_> = items.chain(self.along.iter().cloned()).collect();
+        let mut changed: Vec<_> = items.chain(self.along.iter().cloned()).collect();
+        let others = rederive(&facts.account, &facts.loaded, &mut changed, catalogue, now);
         if !claimed.contains(&order.id)
             || write::update(transaction, &changed).await? < changed.len()
         {
             return Err(OrderError::Busy);
         }
+        due::set(transaction, &others).await?;
         let ids: Vec<_> = self.items.iter().map(|one| one.instance.id.clone()).collect();
         let marked = terms::reverse(transaction, &order.account, order.id, &ids, refund).await?;
         if marked < ids.len() {

@@ -16,7 +16,7 @@ use super::{
     rules::{Catalogue, Rules},
 };
 use crate::store::{
-    Store, accounts,
+    Store, accounts, due,
     events::{self, Event, kinds},
     instances::{self, Lock, Named, Reach, write},
     orders::{self, Order},
@@ -83,7 +83,7 @@ impl Registrations {
             }
             let page = Page::decide(rows, &known, catalogue);
             if page.cancels.is_empty() {
-                self.save(&transaction, &page, now).await?;
+                self.save(&transaction, &page, &known, catalogue, now).await?;
                 transaction.commit().await?;
                 return Ok(page.results);
             }
@@ -96,15 +96,19 @@ impl Registrations {
         &self,
         transaction: &DatabaseTransaction,
         page: &Page,
+        known: &Known,
+        catalogue: &Catalogue,
         now: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), CallError> {
-        let created: Vec<_> = page.created.iter().collect();
-        let terms: Vec<_> = created.iter().filter_map(|one| write::first_term(one, now)).collect();
+        let terms = page.created.iter().filter_map(|one| write::first_term(one, now));
+        let terms: Vec<_> = terms.collect();
+        let (created, updated, others) = page.with_dues(known, catalogue, now);
         if write::insert(transaction, &created, now).await? < created.len()
-            || write::update(transaction, &page.updated).await? < page.updated.len()
+            || write::update(transaction, &updated).await? < updated.len()
         {
             return Err(CallError::Busy);
         }
+        due::set(transaction, &others).await?;
         write::insert_terms(transaction, &terms).await?;
         let registered = page.created.iter().map(|one| {
             Event::new(kinds::INSTANCE_REGISTERED, one.account.clone())

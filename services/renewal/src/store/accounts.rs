@@ -31,10 +31,23 @@ pub struct KnownAccount {
     pub frozen: bool,
     /// Zone, currency, and what the customer has chosen.
     pub settings: AccountSettings,
-    /// Grows by one with each change of the row.
+    /// What sweeps noted of it. [`save`] leaves it as it is.
+    pub noted: Noted,
+    /// Grows by one with each change of the row that [`save`] makes.
     pub version: i64,
     /// When it became known.
     pub create_time: DateTime<Utc>,
+}
+
+/// What sweeps noted of an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// When a deposit or voucher last reached the account.
+    pub money_at: Option<DateTime<Utc>>,
+    /// Nothing of it is renewed automatically before this instant, and why.
+    pub parked: Option<(DateTime<Utc>, String)>,
+    /// Its users were reminded today: what else comes up waits until then.
+    pub no_reminder_before: Option<DateTime<Utc>>,
 }
 
 impl KnownAccount {
@@ -237,8 +250,19 @@ pub fn read(row: &account::Model) -> Result<KnownAccount, StoreError> {
         labels: values::from_json(&row.labels)?,
         frozen: row.frozen,
         settings,
+        noted: noted(row)?,
         version: row.version,
         create_time: values::instant(row.create_time)?,
+    })
+}
+
+fn noted(row: &account::Model) -> Result<Noted, StoreError> {
+    let instant = |micros: Option<i64>| micros.map(values::instant).transpose();
+    let why = || row.parked_why.clone().unwrap_or_default();
+    Ok(Noted {
+        money_at: instant(row.money_at)?,
+        parked: instant(row.parked_until)?.map(|until| (until, why())),
+        no_reminder_before: instant(row.no_reminder_before)?,
     })
 }
 

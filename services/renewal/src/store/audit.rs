@@ -103,6 +103,18 @@ const CHECKS: &[Check] = &[
          FROM instances WHERE billing_mode = 'POSTPAID' AND paid_until IS NOT NULL",
     ),
     (
+        "what can still expire or be released is looked at again (L-3)",
+        "SELECT account_id || '/' || id AS subject, state || ' and never due' AS found
+         FROM instances
+         WHERE billing_mode = 'PREPAID' AND NOT released AND state <> 'RELEASED'
+             AND due_time IS NULL",
+    ),
+    (
+        "what is postpaid is active (L-3)",
+        "SELECT account_id || '/' || id AS subject, 'postpaid and ' || state AS found
+         FROM instances WHERE billing_mode = 'POSTPAID' AND state <> 'ACTIVE'",
+    ),
+    (
         "live terms of an instance do not overlap (O-1)",
         "SELECT one.account_id || '/' || one.instance_id AS subject,
              'the term from ' || other.start_time || ' begins before that from '

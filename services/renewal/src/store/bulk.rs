@@ -52,6 +52,10 @@ pub struct SettledInstance {
     pub pending_from: Option<i64>,
     /// What was pending is in effect, or replaced.
     pub nothing_pending: bool,
+    /// When it is due if it renews itself.
+    pub due_if_automatic: i64,
+    /// When it is due otherwise.
+    pub due_otherwise: i64,
 }
 
 /// An instance at the version that an order was decided on.
@@ -162,14 +166,17 @@ UPDATE instances SET open_order_id = NULL, version = instances.version + 1,
     ELSE COALESCE(r.pending_from, instances.pending_from) END,
   policy = CASE WHEN r.converted THEN 'MANUAL' ELSE instances.policy END,
   auto_cycle = CASE WHEN r.converted THEN NULL ELSE instances.auto_cycle END,
-  auto_remaining = CASE WHEN r.converted THEN NULL ELSE instances.auto_remaining END
+  auto_remaining = CASE WHEN r.converted THEN NULL ELSE instances.auto_remaining END,
+  state = 'ACTIVE', due_time = CASE WHEN instances.policy = 'AUTO' AND NOT r.converted
+    THEN r.due_if_automatic ELSE r.due_otherwise END
 FROM (SELECT value ->> 'account_id' AS account_id,
     unhex(value ->> 'order_id', '-') AS order_id, value ->> 'id' AS id,
     value ->> 'start_time' AS start_time, value ->> 'end_time' AS end_time, value ->> 'anchor' AS anchor,
     value ->> 'configuration' AS configuration,
     value ->> 'pending_configuration' AS pending_configuration,
     value ->> 'pending_from' AS pending_from, value ->> 'nothing_pending' AS nothing_pending,
-    value ->> 'converted' AS converted
+    value ->> 'converted' AS converted, value ->> 'due_if_automatic' AS due_if_automatic,
+    value ->> 'due_otherwise' AS due_otherwise
   FROM json_each(?1)) AS r
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND instances.open_order_id = r.order_id
@@ -179,7 +186,8 @@ const EXTEND_POSTGRES: &str = "\
 WITH rows AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, order_id uuid, id text,
     start_time bigint, end_time bigint, anchor integer, configuration text,
-    pending_configuration text, pending_from bigint, nothing_pending boolean, converted boolean)
+    pending_configuration text, pending_from bigint, nothing_pending boolean, converted boolean,
+    due_if_automatic bigint, due_otherwise bigint)
   LIMIT jsonb_array_length($1::jsonb)),
 held AS (
   SELECT i.account_id, i.id FROM instances i
@@ -195,7 +203,9 @@ UPDATE instances i SET open_order_id = NULL, version = i.version + 1,
     ELSE COALESCE(r.pending_from, i.pending_from) END,
   policy = CASE WHEN r.converted THEN 'MANUAL' ELSE i.policy END,
   auto_cycle = CASE WHEN r.converted THEN NULL ELSE i.auto_cycle END,
-  auto_remaining = CASE WHEN r.converted THEN NULL ELSE i.auto_remaining END
+  auto_remaining = CASE WHEN r.converted THEN NULL ELSE i.auto_remaining END,
+  state = 'ACTIVE', due_time = CASE WHEN i.policy = 'AUTO' AND NOT r.converted
+    THEN r.due_if_automatic ELSE r.due_otherwise END
 FROM rows r JOIN held ON held.account_id = r.account_id AND held.id = r.id
 WHERE i.account_id = r.account_id AND i.id = r.id
 RETURNING i.account_id, i.id, i.version";

@@ -1,6 +1,7 @@
 //! Instances and their terms: what is read.
 
 pub mod list;
+pub mod recorded;
 pub mod terms;
 pub mod write;
 
@@ -26,6 +27,7 @@ use sea_orm::{
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::recorded::Recorded;
 use super::{
     StoreError,
     accounts::{self, KnownAccount},
@@ -41,6 +43,22 @@ pub struct Loaded {
     pub instance: Instance,
     /// Grows by one with each change of the row.
     pub version: i64,
+    /// What sweeps recorded of it.
+    pub recorded: Recorded,
+}
+
+impl Loaded {
+    /// An instance that is new: at version 1, with nothing recorded yet.
+    #[must_use]
+    pub fn new(instance: Instance) -> Self {
+        Self { instance, version: 1, recorded: Recorded::default() }
+    }
+
+    /// The same row, with the instance as it is to be.
+    #[must_use]
+    pub fn with(&self, instance: Instance) -> Self {
+        Self { instance, version: self.version, recorded: self.recorded.clone() }
+    }
 }
 
 /// How much of what is bound to the instances named is loaded with them.
@@ -103,7 +121,10 @@ SELECT i.*, a.id AS a_id, a.profile AS a_profile, a.currency AS a_currency,
   a.time_zone AS a_time_zone, a.labels AS a_labels, a.frozen AS a_frozen,
   a.standard_day AS a_standard_day, a.day_meaning AS a_day_meaning,
   a.auto_follows_standard_day AS a_auto_follows_standard_day,
-  a.auto_days_before AS a_auto_days_before, a.version AS a_version, a.create_time AS a_create_time
+  a.auto_days_before AS a_auto_days_before, a.money_at AS a_money_at,
+  a.parked_until AS a_parked_until, a.parked_why AS a_parked_why,
+  a.no_reminder_before AS a_no_reminder_before, a.version AS a_version,
+  a.create_time AS a_create_time
 FROM wanted w JOIN instances i ON i.account_id = w.account_id AND i.id = w.id
 JOIN accounts a ON a.id = i.account_id
 ORDER BY i.account_id, i.id";
@@ -261,6 +282,7 @@ fn read(row: instance::Model, unpaid: &HashMap<Uuid, bool>) -> Result<Loaded, St
         id: OrderId(id),
         unpaid: unpaid.get(&id).copied().unwrap_or_default(),
     });
+    let recorded = Recorded::read(&row)?;
     let instance = Instance {
         id: row.id.parse().map_err(unreadable)?,
         account: row.account_id.parse().map_err(unreadable)?,
@@ -282,7 +304,7 @@ fn read(row: instance::Model, unpaid: &HashMap<Uuid, bool>) -> Result<Loaded, St
         open_order,
         source_version: u64::try_from(row.source_version).unwrap_or_default(),
     };
-    Ok(Loaded { instance, version: row.version })
+    Ok(Loaded { instance, version: row.version, recorded })
 }
 
 fn billing(row: &instance::Model) -> Result<Billing, StoreError> {

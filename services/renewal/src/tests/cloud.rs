@@ -180,14 +180,14 @@ pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration
     Registration { binding: Some(Binding { parent: id(parent), kind }), ..row }
 }
 
-/// The products: `vm` is sold as JD's, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
+/// The products: `vm` is sold as JD's, but reminds nobody, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
 /// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
 pub fn catalogue() -> Catalogue {
     catalogue_of(1, false)
 }
 
 fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
-    use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
+    use RenewalPolicy::{Auto, Manual, NotRenew};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
     let why = if withdrawn { "it is withdrawn" } else { "" };
     let converting = catalog::RenewalProfile {
@@ -195,17 +195,7 @@ fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
         not_renewable_why: why.to_owned(),
         ..vm.clone()
     };
-    let pool = catalog::RenewalProfile {
-        auto_schedule: Some(catalog::AutoSchedule {
-            days_before: 7,
-            time: "03:00".to_owned(),
-            stop: Stop::UntilExpiry.into(),
-            account_days_min: Some(0),
-            account_days_max: Some(7),
-            last_day_retry: true,
-        }),
-        ..profile(&[Manual, Auto, PostpaidAfterExpiry, NotRenew], 15, 15)
-    };
+    let pool = pool();
     let refused = StrongInBatch::Refused.into();
     let kec =
         catalog::RenewalProfile { strong_in_batch: refused, ..profile(&[Manual, Auto], 0, 7) };
@@ -242,6 +232,28 @@ fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
         outage_hours: 24,
     };
     Catalogue::read(version_number, products, vec![account])
+}
+
+/// As Huawei's: four policies, attempts and reminders from a week before, grace and retention.
+fn pool() -> catalog::RenewalProfile {
+    use RenewalPolicy::{Auto, Manual, NotRenew, PostpaidAfterExpiry};
+    catalog::RenewalProfile {
+        reminders: Some(catalog::ReminderRules {
+            days_before_expiry: vec![7, 3, 1],
+            at_expiry: true,
+            days_after_expiry: Vec::new(),
+            days_before_release: vec![6, 2, 0],
+        }),
+        auto_schedule: Some(catalog::AutoSchedule {
+            days_before: 7,
+            time: "03:00".to_owned(),
+            stop: Stop::UntilExpiry.into(),
+            account_days_min: Some(0),
+            account_days_max: Some(7),
+            last_day_retry: true,
+        }),
+        ..profile(&[Manual, Auto, PostpaidAfterExpiry, NotRenew], 15, 15)
+    }
 }
 
 fn version(from: &str, profile: catalog::RenewalProfile) -> catalog::ProfileVersion {

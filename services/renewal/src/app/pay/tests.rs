@@ -4,7 +4,7 @@ use rule_engine::{instance::BindingKind, profile::Boundary, registration::regist
 use super::*;
 use crate::{
     app::accounts::AccountRow,
-    store::instances::write,
+    store::instances::{Loaded, write},
     tests::{
         cloud::{account, acme, at, bound, clouds, prepaid},
         purse::Trouble,
@@ -140,7 +140,7 @@ async fn a_group_is_not_paid_for_without_a_strong_member() {
         let row = bound(prepaid("ebs", "ebs", end), "kec", BindingKind::Strong);
         let ebs = register(row, Boundary::EndOfDay, chrono_tz::Asia::Shanghai).unwrap().instance;
         let transaction = cloud.store.begin().await.unwrap();
-        write::insert(&transaction, &[&ebs], cloud.orders.now()).await.unwrap();
+        write::insert(&transaction, &[Loaded::new(ebs.clone())], cloud.orders.now()).await.unwrap();
         transaction.commit().await.unwrap();
 
         let error = cloud.orders.pay(&pay(2, &order)).await.unwrap_err();

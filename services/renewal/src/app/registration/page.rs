@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, InstanceId, OrderId};
 use rule_engine::{
     instance::{BindingKind, Instance},
@@ -14,8 +15,8 @@ use rule_engine::{
 
 use super::Outcome;
 use crate::{
-    app::{error::RowRefusal, rules::Catalogue},
-    store::{accounts::KnownAccount, instances::Loaded},
+    app::{due::rederive, error::RowRefusal, rules::Catalogue},
+    store::{accounts::KnownAccount, due::Redue, instances::Loaded},
 };
 
 /// What is known before the page.
@@ -136,8 +137,31 @@ impl Page {
         if silent {
             self.silent.insert(instance.id.clone());
         }
-        self.updated.push(Loaded { instance, version: before.version });
+        self.updated.push(before.with(instance));
         if silent { Outcome::Unchanged } else { Outcome::Updated }
+    }
+
+    /// The new and the changed instances with the times at which they are due, and those that belong
+    /// to them and are due at other times since.
+    pub fn with_dues(
+        &self,
+        known: &Known,
+        catalogue: &Catalogue,
+        now: DateTime<Utc>,
+    ) -> (Vec<Loaded>, Vec<Loaded>, Vec<Redue>) {
+        let (mut created, mut updated, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, account) in &known.accounts {
+            let own = |one: &&Loaded| one.instance.account == *id;
+            let before: Vec<_> = known.instances.iter().filter(own).cloned().collect();
+            let new = self.created.iter().filter(|one| one.account == *id).cloned();
+            let mut changed: Vec<_> = new.map(Loaded::new).collect();
+            let count = changed.len();
+            changed.extend(self.updated.iter().filter(own).cloned());
+            others.extend(rederive(account, &before, &mut changed, catalogue, now));
+            updated.extend(changed.split_off(count));
+            created.extend(changed);
+        }
+        (created, updated, others)
     }
 
     /// Whether the change of an updated instance is worth an event.

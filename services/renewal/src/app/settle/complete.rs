@@ -137,13 +137,14 @@ fn renewed(order: &Order, one: &SettledInstance, version: i64) -> Result<Event, 
 fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstance> {
     let (bill, planned) = (item.item.as_ref()?, item.planned.as_ref()?);
     let time = |time: prost_types::Timestamp| instant(time).ok().map(values::micros);
+    let end_time = time(planned.end_time?)?;
     let bought = bill.configuration.clone().filter(|_| item.changes_configuration);
     Some(SettledInstance {
         account_id: order.account.clone(),
         order_id: order.id,
         id: bill.instance_id.clone(),
         start_time: time(planned.start_time?)?,
-        end_time: time(planned.end_time?)?,
+        end_time,
         anchor: planned.anchor_day,
         amount: bill.quote.as_ref()?.payable.as_ref()?.minor_units,
         converted: bill.order_kind() == types::OrderKind::Conversion,
@@ -152,6 +153,8 @@ fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstanc
         pending_configuration: planned.pending_configuration.clone().map(json).transpose().ok()?,
         pending_from: planned.pending_from.and_then(time),
         nothing_pending: planned.nothing_pending,
+        due_if_automatic: planned.due_if_automatic.and_then(time).unwrap_or(end_time),
+        due_otherwise: planned.due_otherwise.and_then(time).unwrap_or(end_time),
     })
 }
 

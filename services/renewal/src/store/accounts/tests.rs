@@ -9,6 +9,7 @@ fn account(id: &str) -> KnownAccount {
         profile: "jdcloud".to_owned(),
         labels: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
         frozen: false,
+        noted: Noted::default(),
         settings: AccountSettings {
             zone: chrono_tz::America::New_York,
             currency: Currency::Cny,

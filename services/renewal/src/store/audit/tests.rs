@@ -49,6 +49,12 @@ const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE instances SET paid_until = paid_until - 1 WHERE id = 'paid'", "an instance is paid"),
     ("UPDATE instances SET anchor = 7 WHERE id = 'open'", "an instance is paid"),
     ("UPDATE instances SET billing_mode = 'POSTPAID' WHERE id = 'open'", "what is postpaid"),
+    ("UPDATE instances SET due_time = NULL WHERE id = 'open'", "what can still expire"),
+    (
+        "UPDATE instances SET billing_mode = 'POSTPAID', paid_until = NULL, state = 'GRACE'
+         WHERE id = 'open'",
+        "what is postpaid is active",
+    ),
     (
         "UPDATE terms SET end_time = end_time + 1
          WHERE kind = 'REGISTRATION' AND instance_id = 'paid'",

@@ -73,6 +73,8 @@ fn settled() -> SettledInstance {
         pending_configuration: None,
         pending_from: None,
         nothing_pending: false,
+        due_if_automatic: 15,
+        due_otherwise: 16,
     }
 }
 

@@ -27,6 +27,14 @@ pub struct Model {
     pub auto_follows_standard_day: bool,
     /// Days before the last day of the first automatic attempt.
     pub auto_days_before: Option<i32>,
+    /// When a deposit or voucher last reached the account.
+    pub money_at: Option<i64>,
+    /// Nothing of it is renewed automatically before this instant.
+    pub parked_until: Option<i64>,
+    /// Why.
+    pub parked_why: Option<String>,
+    /// Its users were reminded today: what else comes up waits until then.
+    pub no_reminder_before: Option<i64>,
     /// Grows with each change.
     pub version: i64,
     /// When it became known.

@@ -61,6 +61,20 @@ pub struct Model {
     pub first_start: Option<i64>,
     /// The console's own version of what it last registered (I-1).
     pub source_version: i64,
+    /// Which part of all accounts its account is of, 0 to 63.
+    pub shard: i16,
+    /// The state that was last recorded, with its event: `ACTIVE`, `GRACE`, `RETAINED` or
+    /// `RELEASED` (L-3).
+    pub state: String,
+    /// What of it its users were reminded of: a JSON array of expiries, each with the last offset
+    /// that was dealt with.
+    pub reminded: Option<String>,
+    /// The latest automatic decision for each expiry that still matters, as a JSON array; on the
+    /// primary of its group.
+    pub decided: Option<String>,
+    /// The earliest instant at which anything of it is due; none: nothing ever is. Too early is
+    /// harmless, too late is a bug.
+    pub due_time: Option<i64>,
     /// When it became known.
     pub create_time: i64,
 }

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use rule_engine::{
-    configuration::Configuration, instance::Instance, profile::Policy, registration::*,
+    configuration::Configuration, instance::Instance, lifecycle::State, profile::Policy,
+    registration::*,
 };
 
 use super::{
@@ -61,7 +62,8 @@ fn bound(name: &str, days: i64, parent: &str, kind: BindingKind) -> Instance {
 async fn add(store: &Store, instances: &[Instance]) {
     let transaction = store.begin().await.unwrap();
     let rows: Vec<_> = instances.iter().collect();
-    assert_eq!(insert(&transaction, &rows, now()).await.unwrap(), rows.len());
+    let new: Vec<_> = instances.iter().cloned().map(Loaded::new).collect();
+    assert_eq!(insert(&transaction, &new, now()).await.unwrap(), rows.len());
     let terms: Vec<_> = rows.iter().filter_map(|row| first_term(row, now())).collect();
     insert_terms(&transaction, &terms).await.unwrap();
     transaction.commit().await.unwrap();
@@ -88,8 +90,8 @@ async fn an_instance_is_read_as_it_was_written() {
         let named = [id("i-1")];
         let load = async || load(store.reader(), &account(), &named, Reach::All, Lock::None).await;
         let loaded = load().await.unwrap();
-        assert_eq!(loaded[0], Loaded { instance: parent, version: 1 });
-        assert_eq!(loaded[1], Loaded { instance: prepaid.clone(), version: 1 });
+        assert_eq!(loaded[0], Loaded::new(parent));
+        assert_eq!(loaded[1], Loaded::new(prepaid.clone()));
 
         prepaid.policy = PolicyState::Auto(AutoRenewal {
             cycle: "1y".parse().unwrap(),
@@ -98,13 +100,15 @@ async fn an_instance_is_read_as_it_was_written() {
         prepaid.pending =
             Some(PendingChange { configuration: Configuration::default(), effective: now() });
         (prepaid.trial, prepaid.room_type, prepaid.binding) = (true, None, None);
-        let changed = [Loaded { instance: prepaid.clone(), version: 1 }];
+        let (state, due_time) = (State::Grace, Some(now()));
+        let recorded = Recorded { state, due_time, ..Recorded::default() };
+        let changed = [Loaded { recorded, ..Loaded::new(prepaid) }];
         let transaction = store.begin().await.unwrap();
         assert_eq!(update(&transaction, &changed).await.unwrap(), 1);
         // What was read at an older version is not saved.
         assert_eq!(update(&transaction, &changed).await.unwrap(), 0);
         transaction.commit().await.unwrap();
-        assert_eq!(load().await.unwrap(), [Loaded { instance: prepaid, version: 2 }]);
+        assert_eq!(load().await.unwrap(), changed.map(|one| Loaded { version: 2, ..one }));
         let terms = live_terms(store.reader(), &account(), &id("i-1"), 10).await.unwrap();
         assert_eq!((terms.len(), terms[0].kind.as_str()), (1, "REGISTRATION"));
     }
@@ -116,7 +120,8 @@ async fn an_id_belongs_to_whoever_came_first() {
     for store in stores {
         add(&store, &[instance("i-1", Some(1))]).await;
         let other = Instance { account: "other".parse().unwrap(), ..instance("i-1", Some(1)) };
-        let inserted = insert(store.database().writer(), &[&other], now()).await.unwrap();
+        let inserted =
+            insert(store.database().writer(), &[Loaded::new(other)], now()).await.unwrap();
         assert_eq!(inserted, 0);
         let owners = owners(store.reader(), &[&id("i-1"), &id("i-2")]).await.unwrap();
         assert_eq!(owners, HashMap::from([("i-1".to_owned(), "acme".to_owned())]));

@@ -7,34 +7,36 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::Serialize;
 
 use super::Loaded;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, due::shard_of, values};
 
 /// `?1` a JSON array of rows. An id that is taken, by whomever, leaves its row out of the answer.
 const INSERT_SQLITE: &str = "\
 INSERT INTO instances (account_id, id, version, product_id, region, name, room_type, labels,
   configuration, billing_mode, paid_until, anchor, policy, trial, one_time, change_pending,
-  released, parent_id, binding, first_start, source_version, create_time)
+  released, parent_id, binding, first_start, source_version, shard, state, due_time, create_time)
 SELECT value ->> 'account_id', value ->> 'id', value ->> 'version', value ->> 'product_id',
   value ->> 'region', value ->> 'name', value ->> 'room_type', value ->> 'labels',
   value ->> 'configuration', value ->> 'billing_mode', value ->> 'paid_until',
   value ->> 'anchor', value ->> 'policy', value ->> 'trial', value ->> 'one_time',
   value ->> 'change_pending', value ->> 'released', value ->> 'parent_id', value ->> 'binding',
-  value ->> 'first_start', value ->> 'source_version', value ->> 'create_time'
+  value ->> 'first_start', value ->> 'source_version', value ->> 'shard', value ->> 'state',
+  value ->> 'due_time', value ->> 'create_time'
 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING RETURNING id";
 
 /// The same for PostgreSQL.
 const INSERT_POSTGRES: &str = "\
 INSERT INTO instances (account_id, id, version, product_id, region, name, room_type, labels,
   configuration, billing_mode, paid_until, anchor, policy, trial, one_time, change_pending,
-  released, parent_id, binding, first_start, source_version, create_time)
+  released, parent_id, binding, first_start, source_version, shard, state, due_time, create_time)
 SELECT account_id, id, version, product_id, region, name, room_type, labels,
   configuration, billing_mode, paid_until, anchor, policy, trial, one_time, change_pending,
-  released, parent_id, binding, first_start, source_version, create_time
+  released, parent_id, binding, first_start, source_version, shard, state, due_time, create_time
 FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint,
   product_id text, region text, name text, room_type text, labels text, configuration text,
   billing_mode text, paid_until bigint, anchor integer, policy text, trial boolean,
   one_time boolean, change_pending boolean, released boolean, parent_id text, binding text,
-  first_start bigint, source_version bigint, create_time bigint)
+  first_start bigint, source_version bigint, shard smallint, state text, due_time bigint,
+  create_time bigint)
 ON CONFLICT DO NOTHING RETURNING id";
 
 /// `?1` a JSON array of rows, each with the version that it was read at.
@@ -49,7 +51,8 @@ UPDATE instances SET version = instances.version + 1, name = value ->> 'name',
   trial = value ->> 'trial', one_time = value ->> 'one_time',
   change_pending = value ->> 'change_pending', released = value ->> 'released',
   parent_id = value ->> 'parent_id', binding = value ->> 'binding',
-  source_version = value ->> 'source_version'
+  source_version = value ->> 'source_version', state = value ->> 'state',
+  due_time = value ->> 'due_time'
 FROM json_each(?1)
 WHERE instances.account_id = value ->> 'account_id' AND instances.id = value ->> 'id'
   AND instances.version = value ->> 'version'";
@@ -63,12 +66,13 @@ UPDATE instances SET version = instances.version + 1, name = r.name, room_type =
   policy = r.policy, auto_cycle = r.auto_cycle, auto_remaining = r.auto_remaining,
   trial = r.trial, one_time = r.one_time, change_pending = r.change_pending,
   released = r.released, parent_id = r.parent_id, binding = r.binding,
-  source_version = r.source_version
+  source_version = r.source_version, state = r.state, due_time = r.due_time
 FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint, name text,
   room_type text, labels text, configuration text, pending_configuration text,
   pending_from bigint, billing_mode text, paid_until bigint, anchor integer, policy text,
   auto_cycle text, auto_remaining integer, trial boolean, one_time boolean,
-  change_pending boolean, released boolean, parent_id text, binding text, source_version bigint)
+  change_pending boolean, released boolean, parent_id text, binding text, source_version bigint,
+  state text, due_time bigint)
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND instances.version = r.version";
 
@@ -120,17 +124,21 @@ struct Row<'i> {
     binding: Option<String>,
     first_start: Option<i64>,
     source_version: u64,
+    shard: i16,
+    state: &'static str,
+    due_time: Option<i64>,
     create_time: i64,
 }
 
 impl<'i> Row<'i> {
-    fn of(instance: &'i Instance, version: i64, create_time: i64) -> Self {
+    fn of(loaded: &'i Loaded, create_time: i64) -> Self {
+        let Loaded { instance, version, recorded } = loaded;
         let auto = instance.policy.auto();
         let pending = instance.pending.as_ref();
         Self {
             account_id: &instance.account,
             id: &instance.id,
-            version,
+            version: *version,
             product_id: instance.product.as_str(),
             region: instance.region.as_str(),
             name: &instance.name,
@@ -153,23 +161,26 @@ impl<'i> Row<'i> {
             binding: instance.binding.as_ref().map(|binding| values::text_of(&binding.kind)),
             first_start: instance.first_start.map(values::micros),
             source_version: instance.source_version,
+            shard: shard_of(&instance.account),
+            state: recorded.state.code(),
+            due_time: recorded.due_time.map(values::micros),
             create_time,
         }
     }
 }
 
-/// Adds instances that are new at version 1, and answers how many were added: fewer than given
+/// Adds instances that are new, and answers how many were added: fewer than given
 /// where somebody else has taken an id meanwhile.
 pub async fn insert<C: ConnectionTrait>(
     connection: &C,
-    instances: &[&Instance],
+    instances: &[Loaded],
     now: DateTime<Utc>,
 ) -> Result<usize, StoreError> {
     if instances.is_empty() {
         return Ok(0);
     }
     let now = values::micros(now);
-    let rows: Vec<_> = instances.iter().map(|instance| Row::of(instance, 1, now)).collect();
+    let rows: Vec<_> = instances.iter().map(|loaded| Row::of(loaded, now)).collect();
     let statement = bulk(connection, INSERT_SQLITE, INSERT_POSTGRES, &rows);
     Ok(connection.query_all_raw(statement).await?.len())
 }
@@ -183,8 +194,7 @@ pub async fn update<C: ConnectionTrait>(
     if changed.is_empty() {
         return Ok(0);
     }
-    let rows: Vec<_> =
-        changed.iter().map(|loaded| Row::of(&loaded.instance, loaded.version, 0)).collect();
+    let rows: Vec<_> = changed.iter().map(|loaded| Row::of(loaded, 0)).collect();
     let statement = bulk(connection, UPDATE_SQLITE, UPDATE_POSTGRES, &rows);
     let updated = connection.execute_raw(statement).await?.rows_affected();
     Ok(usize::try_from(updated).unwrap_or(usize::MAX))

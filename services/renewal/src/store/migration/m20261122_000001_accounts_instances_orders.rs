@@ -4,8 +4,8 @@ use platform::database::sorted_by_bytes;
 use sea_orm_migration::{
     prelude::*,
     schema::{
-        big_integer, big_integer_null, binary, binary_null, boolean, integer, integer_null, string,
-        string_null, text, text_null, uuid, uuid_null,
+        big_integer, big_integer_null, binary, binary_null, boolean, integer, integer_null,
+        small_integer, string, string_null, text, text_null, uuid, uuid_null,
     },
     sea_orm::DbBackend,
 };
@@ -55,13 +55,16 @@ const SQLITE: &[&str] = &["CREATE TRIGGER orders_note_instances AFTER INSERT ON 
      END"];
 
 /// Each names the query that needs it.
-const INDEXES: [&str; 9] = [
+const INDEXES: [&str; 10] = [
     // RegisterInstances: an id belongs to one account.
     "CREATE UNIQUE INDEX instances_id ON instances (id)",
     // ListInstances: by expiry, then id.
     "CREATE INDEX instances_paid_until ON instances (account_id, paid_until, id)",
     // Whatever is bound to an instance.
     "CREATE INDEX instances_parent ON instances (account_id, parent_id) WHERE parent_id IS NOT NULL",
+    // Sweeps: what is due, of one shard after the other.
+    "CREATE INDEX instances_due ON instances (shard, due_time, account_id, id) \
+     WHERE due_time IS NOT NULL",
     // O-1: each term once; GetInstance: terms by start.
     "CREATE UNIQUE INDEX terms_start ON terms (account_id, instance_id, start_time) \
      WHERE reversed_by IS NULL",
@@ -94,6 +97,10 @@ fn accounts(id: Ids<'_>) -> TableCreateStatement {
         .col(string("day_meaning"))
         .col(boolean("auto_follows_standard_day"))
         .col(integer_null("auto_days_before"))
+        .col(big_integer_null("money_at"))
+        .col(big_integer_null("parked_until"))
+        .col(string_null("parked_why"))
+        .col(big_integer_null("no_reminder_before"))
         .col(big_integer("version"))
         .col(big_integer("create_time"))
         .take()
@@ -128,6 +135,11 @@ fn instances(id: Ids<'_>) -> TableCreateStatement {
         .col(string_null("binding"))
         .col(big_integer_null("first_start"))
         .col(big_integer("source_version"))
+        .col(small_integer("shard").check(Expr::col("shard").between(0, 63)))
+        .col(string("state"))
+        .col(text_null("reminded"))
+        .col(text_null("decided"))
+        .col(big_integer_null("due_time"))
         .col(big_integer("create_time"))
         .primary_key(Index::create().col("account_id").col("id"))
         .take()
