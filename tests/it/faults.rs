@@ -9,7 +9,7 @@ use proto::renewal::{
     internal::v1::AdvanceRequest,
     v1::{CancelOrderRequest, CheckoutOrderRequest, CreateRenewalOrderRequest, order::State},
 };
-use tests::{Backend, Layout, Suite, fixture::*};
+use tests::{Backend, Layout, Suite, console::Desk, fixture::*};
 
 /// Kills the process of `fault` while an order is made, paid, cancelled or refunded, starts it again, lets the
 /// sweep finish what is unfinished, and tells in which state the order ended.
@@ -25,6 +25,9 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
         | Fault::AfterRefund
         | Fault::AfterRefundAnswer
         | Fault::AfterRefunded => die_while_refunding(&mut suite, fault, &request).await,
+        Fault::AfterDelivery | Fault::AfterDelivered | Fault::AfterDeliveryRefused => {
+            die_while_delivering(&mut suite, fault, &request).await;
+        }
         _ => die_at(&mut suite, fault, &request).await,
     }
     // A step that did not succeed is tried again a second later, then after two, and so on.
@@ -114,6 +117,37 @@ async fn die_at_checkout(suite: &mut Suite, fault: Fault, request: &CreateRenewa
     suite.restart(fault.service(), None);
 }
 
+/// The service of `fault` dies while the order, which was paid, is delivered, or refused by its
+/// console (O-5).
+async fn die_while_delivering(
+    suite: &mut Suite,
+    fault: Fault,
+    request: &CreateRenewalOrderRequest,
+) {
+    let refuses = fault != Fault::AfterDelivery && fault != Fault::AfterDelivered;
+    let desk = Desk::open(suite.folder()).await;
+    suite.apply_catalogs_told_to(&desk.address()).await;
+    let order = suite.create(request.clone()).await.expect("an order");
+    let order = suite.pay(payment_of("acme", &order)).await.expect("the order is paid");
+    assert_eq!(order.state(), State::Paid);
+    if refuses {
+        desk.refuse("i-1");
+    }
+    suite.restart(fault.service(), Some(fault));
+    // No page of the sweep comes back from a process that died, or whose wallet did.
+    let answer = suite.deliver_due(100).await;
+    assert!(answer.is_err() || fault == Fault::AfterRefund);
+    assert!(suite.died(fault.service()), "{fault} was not reached");
+    suite.restart(fault.service(), None);
+    // What was taken is free again after ten seconds.
+    suite.set_clock(suite.now() + TimeDelta::seconds(11));
+    suite.deliver().await;
+    let calls = desk.calls();
+    if fault == Fault::AfterDelivery || fault == Fault::AfterDeliveryRefused {
+        assert_eq!(calls[0], calls[1], "the console is told the same again");
+    }
+}
+
 /// A payment that was begun too long ago is called off (O-8), and the wallet dies of it.
 async fn die_while_voiding(suite: &mut Suite, request: &CreateRenewalOrderRequest) {
     die_at(suite, Fault::AfterPaying, request).await;
@@ -140,13 +174,45 @@ async fn at_every_point(backend: Backend, layout: Layout) {
             Fault::AfterTakingBack
             | Fault::AfterRefund
             | Fault::AfterRefundAnswer
-            | Fault::AfterRefunded => State::Refunded,
+            | Fault::AfterRefunded
+            | Fault::AfterDeliveryRefused => State::Refunded,
             _ => State::Completed,
         };
         assert_eq!(killed_at(fault, backend, layout).await, expected, "{fault}");
         killed.insert(fault);
     }
     assert_eq!(killed, Fault::ALL.into());
+}
+
+/// O-5: what a console has refused is refunded once, whatever dies meanwhile.
+async fn while_a_refusal_is_refunded(backend: Backend) {
+    for fault in
+        [Fault::AfterTakingBack, Fault::AfterRefund, Fault::AfterRefundAnswer, Fault::AfterRefunded]
+    {
+        let mut suite = Suite::start(backend, Layout::FourProcesses).await;
+        suite.jd("acme", 100_00).await;
+        suite.register(vec![vm("acme", "i-1", "2026-03-11 00:00")]).await;
+        let request = order_of("acme", selection(&["i-1"], "1m"));
+        die_while_delivering(&mut suite, fault, &request).await;
+        for seconds in [1, 2, 4, 8] {
+            suite.set_clock(suite.now() + TimeDelta::seconds(seconds));
+            suite.advance().await;
+        }
+        let order = suite.create(request).await.expect("the repeat finds the order");
+        assert_eq!(order.state(), State::Refunded, "{fault}");
+        assert_eq!((suite.cash("acme").await, order.refunds.len()), (100_00, 1), "{fault}");
+        suite.audit().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_a_refused_delivery_is_refunded_loses_nothing_on_sqlite() {
+    while_a_refusal_is_refunded(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_a_refused_delivery_is_refunded_loses_nothing_on_postgres() {
+    while_a_refusal_is_refunded(Backend::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod batch;
 mod catalog;
 mod change;
 mod channels;
+mod delivery;
 mod instances;
 mod ledger;
 mod lists;

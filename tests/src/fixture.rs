@@ -215,6 +215,26 @@ impl Clients {
         }
     }
 
+    /// Applies the catalogs so that the console at `address` is told of virtual machines, Redis
+    /// instances and `ModelArts` pools.
+    pub async fn apply_catalogs_told_to(&self, address: &str) {
+        for product in ["jd-vm", "al-redis", "hw-standard-pool"] {
+            self.apply_catalog_told_to(address, product).await;
+        }
+    }
+
+    /// Applies the catalog of `product` so that the console at `address` is told of its instances.
+    pub async fn apply_catalog_told_to(&self, address: &str, product: &str) {
+        let id = format!("  - id: {product}\n");
+        let catalog = CATALOGS.into_iter().find(|catalog| catalog.contains(&id));
+        let (before, after) = catalog.and_then(|it| it.split_once(&id)).expect("a product of ours");
+        let profile = "    profile:\n";
+        let after = after.replacen(profile, &format!("{profile}      provisioner: {address}\n"), 1);
+        let document = format!("{before}{id}{after}");
+        let request = ApplyCatalogRequest { document, dry_run: false };
+        self.catalog().apply_catalog(request).await.expect("the catalog is good");
+    }
+
     /// Opens an account under `profile`, with a wallet that has `cash` fen.
     pub async fn open_account(&self, id: &str, profile: &str, cash: i64) {
         let account = Account {

@@ -14,7 +14,7 @@ use perennial::{Cli, serve, suite::SuiteArgs};
 use platform::{fault::Fault, serve::ServeArgs};
 use proto::{
     renewal::{
-        internal::v1::AdvanceRequest,
+        internal::v1::{AdvanceRequest, DeliverDueRequest, DeliverDueResponse},
         v1::{
             Bill, CreateRenewalOrderRequest, PreviewRenewalRequest, Selection,
             create_renewal_order_request::What,
@@ -24,6 +24,7 @@ use proto::{
 };
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::Status;
 
 use crate::{
     clients::Clients,
@@ -247,6 +248,22 @@ impl Suite {
             }
         }
         panic!("100 pages did not suffice");
+    }
+
+    /// Tells consoles what is due, in at most 100 pages.
+    pub async fn deliver(&self) {
+        for _ in 0..100 {
+            if !self.deliver_due(100).await.expect("a page of the sweep").more {
+                return;
+            }
+        }
+        panic!("100 pages did not suffice");
+    }
+
+    /// A page of the sweep that tells consoles.
+    pub async fn deliver_due(&self, limit: i32) -> Result<DeliverDueResponse, Status> {
+        let page = self.sweeps().deliver_due(DeliverDueRequest { limit }).await?;
+        Ok(page.into_inner())
     }
 
     /// Demands that the audit finds nothing off.

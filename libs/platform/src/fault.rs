@@ -41,11 +41,17 @@ pub enum Fault {
     AfterRefundAnswer,
     /// Step 7 is committed: the order is refunded. Nobody was told.
     AfterRefunded,
+    /// A console has acknowledged an item in step 5. Nobody knows yet.
+    AfterDelivery,
+    /// Step 5 is committed: the item is delivered, and the order completed. Nobody was told.
+    AfterDelivered,
+    /// A console has refused an item in step 5. Nobody knows yet.
+    AfterDeliveryRefused,
 }
 
 impl Fault {
     /// Every fault, in the order of the steps.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AfterCreate,
         Self::AfterPaying,
         Self::AfterCharge,
@@ -63,6 +69,9 @@ impl Fault {
         Self::AfterRefund,
         Self::AfterRefundAnswer,
         Self::AfterRefunded,
+        Self::AfterDelivery,
+        Self::AfterDelivered,
+        Self::AfterDeliveryRefused,
     ];
 
     /// Its name on the command line.
@@ -86,6 +95,9 @@ impl Fault {
             Self::AfterRefund => "after-refund",
             Self::AfterRefundAnswer => "after-refund-answer",
             Self::AfterRefunded => "after-refunded",
+            Self::AfterDelivery => "after-delivery",
+            Self::AfterDelivered => "after-delivered",
+            Self::AfterDeliveryRefused => "after-delivery-refused",
         }
     }
 
@@ -109,7 +121,10 @@ impl Fault {
             | Self::AfterConfirmed
             | Self::AfterTakingBack
             | Self::AfterRefundAnswer
-            | Self::AfterRefunded => "renewal",
+            | Self::AfterRefunded
+            | Self::AfterDelivery
+            | Self::AfterDelivered
+            | Self::AfterDeliveryRefused => "renewal",
         }
     }
 }

@@ -153,6 +153,8 @@ reasons! {
     ConfigurationChanged = "CONFIGURATION_CHANGED", "O-6";
     /// The term has been refunded (O-6).
     AlreadyRefunded = "ALREADY_REFUNDED", "O-6";
+    /// The console of the product will never deliver it (O-5).
+    DeliveryRefused = "DELIVERY_REFUSED", "O-5";
     /// The request id was used for a request with other content (O-3).
     RequestIdReused = "REQUEST_ID_REUSED", "O-3";
     /// The page token is not one of this query (section 12).

@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod checkout;
 pub mod correction;
 pub mod create;
+pub mod deliver;
 pub mod due;
 pub mod error;
 pub mod events;

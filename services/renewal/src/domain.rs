@@ -1,3 +1,4 @@
 //! Decisions about this service's own rows.
 
+pub mod delivery;
 pub mod order;

@@ -19,14 +19,15 @@ use tonic::service::RoutesBuilder;
 
 use crate::{
     app::{
-        Orders, Pricing, accounts::Accounts, audit, correction::Corrections, events::Events,
-        instances::Instances, policies::Policies, registration::Registrations, rules::Rules,
+        Orders, Pricing, accounts::Accounts, audit, correction::Corrections, deliver::Deliveries,
+        events::Events, instances::Instances, policies::Policies, registration::Registrations,
+        rules::Rules,
     },
     grpc::{
         accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc, orders::OrderGrpc,
         sweep::SweepGrpc,
     },
-    remote::{RemoteCatalog, RemoteWallet},
+    remote::{RemoteCatalog, RemoteConsoles, RemoteWallet},
     store::{Migrator, Store},
 };
 
@@ -75,7 +76,8 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
     routes.add_service(InstanceServiceServer::new(instances));
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(orders.clone())));
-    routes.add_service(SweepServiceServer::new(SweepGrpc::new(orders)));
+    let deliveries = Deliveries::new(orders.clone(), Arc::new(RemoteConsoles::default()));
+    routes.add_service(SweepServiceServer::new(SweepGrpc::new(orders, deliveries)));
     routes.add_service(EventServiceServer::new(EventGrpc::new(Events::new(store))));
     Ok(())
 }

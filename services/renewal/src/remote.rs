@@ -1,12 +1,21 @@
 //! The other services, as the use cases see them: adapters over generated clients.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use async_trait::async_trait;
 use kernel::ids::{AccountId, PaymentId};
-use platform::client::{Connection, no_answer, safe};
+use platform::client::{Connection, Deadlines, Peer, no_answer, safe};
 use proto::{
     catalog::v1::{
         ListAccountProfilesRequest, ListProductsRequest, Product, QuoteRenewalsRequest,
         QuoteRenewalsResponse, catalog_service_client::CatalogServiceClient,
+    },
+    provisioner::v1::{
+        ApplyEntitlementRequest, provisioner_service_client::ProvisionerServiceClient,
     },
     r#type::v1::PageRequest,
     wallet::v1::{
@@ -16,7 +25,7 @@ use proto::{
 };
 use tonic::Status;
 
-use crate::app::{Funds, Pricing, RemoteError, rules::Catalogue};
+use crate::app::{Funds, Pricing, RemoteError, deliver::Consoles, rules::Catalogue};
 
 /// Bytes of the largest answer that is read: 1,000 quotes with all their lines.
 const MAX_ANSWER: usize = 32 << 20;
@@ -196,4 +205,35 @@ fn payment(answer: Result<Option<Payment>, Status>) -> Result<Payment, RemoteErr
         payment.ok_or_else(|| no_answer("wallet", "the answer has no payment"))
     });
     payment.map_err(|status| RemoteError { service: "wallet", status })
+}
+
+/// How long a console may take: for a connection, and to answer.
+const PATIENCE: Deadlines =
+    Deadlines { connect: Duration::from_secs(2), request: Duration::from_secs(5) };
+
+/// The consoles of products, wherever they are. Connections are kept.
+#[derive(Debug, Default)]
+pub struct RemoteConsoles {
+    connections: Mutex<HashMap<String, Connection>>,
+}
+
+impl RemoteConsoles {
+    fn connection(&self, address: &str) -> Result<Connection, Status> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = connections.get(address) {
+            return Ok(connection.clone());
+        }
+        let peer: Peer = address.parse().map_err(|_| no_answer("console", "no such address"))?;
+        let connection = peer.connect_within(PATIENCE);
+        connections.insert(address.to_owned(), connection.clone());
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl Consoles for RemoteConsoles {
+    async fn apply(&self, address: &str, request: ApplyEntitlementRequest) -> Result<(), Status> {
+        let mut console = ProvisionerServiceClient::new(self.connection(address)?);
+        console.apply_entitlement(request).await.map(|_| ())
+    }
 }

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod bulk;
+pub mod deliveries;
 pub mod due;
 pub mod entity;
 pub mod events;

@@ -171,8 +171,9 @@ impl ProductProfile {
         mistakes.extend(self.auto_schedule.iter().flat_map(AutoSchedule::mistakes));
         mistakes.extend(self.reminders.mistakes(self.renewable_days()));
         mistakes.extend(self.money_policy.mistakes());
-        if self.provisioner.as_ref().is_some_and(|address| address.trim().is_empty()) {
-            mistakes.push(ProfileMistake::new("provisioner", "must be an address, or be left out"));
+        if self.provisioner.as_ref().is_some_and(|address| !is_address(address)) {
+            let problem = "must be an address such as http://vm-console:50051, or be left out";
+            mistakes.push(ProfileMistake::new("provisioner", problem));
         }
         mistakes
     }
@@ -233,6 +234,12 @@ impl ProductProfile {
             mistakes.push(ProfileMistake::new("not_renewable", "must say why, or be left out"));
         }
     }
+}
+
+/// Whether the text is the address of a service: `http://`, a host, and nothing that is not printed.
+fn is_address(text: &str) -> bool {
+    let host = text.strip_prefix("http://").unwrap_or_default();
+    !host.is_empty() && !host.starts_with(['/', ':']) && host.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// The most days that grace or retention may have.

@@ -99,7 +99,7 @@ fn every_mistake_is_named_at_once() {
         money_policy.name: must not be empty
         money_policy.version: counts from 1
         money_policy.divisor: must be 1 to 366 days
-        provisioner: must be an address, or be left out
+        provisioner: must be an address such as http://vm-console:50051, or be left out
         "
     );
 }
@@ -108,6 +108,8 @@ fn every_mistake_is_named_at_once() {
 fn limits_come_in_pairs() {
     for (good, bad) in [
         (json!({"max_total_months": 1}), json!({"max_total_months": 0})),
+        (json!({"provisioner": "http://vm:1"}), json!({"provisioner": "vm:1"})),
+        (json!({"provisioner": "http://[::1]:1"}), json!({"provisioner": "http://:1"})),
         (json!({"retention_days": 3650}), json!({"retention_days": 3651})),
         (
             json!({"auto_schedule": {"days_before": 9, "time": "00:00", "stop": "ONE_DAY"}}),

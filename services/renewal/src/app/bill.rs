@@ -101,6 +101,8 @@ pub fn planned_term(item: &Item, world: &World, paid_at: DateTime<Utc>) -> Plann
     planned.due_if_automatic = Some(timestamp(due.if_automatic));
     planned.due_otherwise = Some(timestamp(due.otherwise));
     planned.before = Some(instance_before(&Standing::of(instance, paid_at)));
+    planned.delivered =
+        world.profile(instance).is_some_and(|profile| profile.provisioner.is_some());
     // What was pending and is in effect by now becomes the configuration; it is time to say so.
     if instance.pending.as_ref().is_some_and(|pending| pending.effective <= paid_at) {
         planned.configuration = Some(configuration_message(instance.configuration_at(paid_at)));

@@ -171,6 +171,7 @@ pub async fn in_transaction(
         if order.state == State::PendingPayment {
             let message = match reason {
                 Reason::ConfigurationChanged => "The configuration of an instance has changed.",
+                Reason::DeliveryRefused => "The renewal before it was taken back.",
                 _ => "The order was called off.",
             };
             let why = refusal_message(Refusal::new(reason, message));

@@ -18,6 +18,7 @@ use rule_engine::{
 use sea_orm::DatabaseTransaction;
 
 use super::{
+    deliver::entitlement::changes,
     due::rederive,
     error::CallError,
     rules::{Catalogue, Rules},
@@ -27,7 +28,7 @@ use super::{
 use crate::store::{
     Store,
     accounts::{self, KnownAccount},
-    due,
+    deliveries, due,
     events::{self, Event, kinds},
     instances::{self, Loaded, Lock, Reach, terms, write},
     requests::{self, Reserved},
@@ -150,6 +151,8 @@ impl Corrections {
             return Err(CallError::Busy);
         }
         due::set(transaction, &others).await?;
+        let corrected = corrected.iter().map(|one| (&one.instance, one.version + 1));
+        deliveries::note(transaction, &changes(catalogue, corrected), now).await?;
         events::record(transaction, &self.env, now, told).await?;
         Ok(())
     }

@@ -221,7 +221,7 @@ impl Orders {
         let vouchers = bill::voucher_choice(command.pay.as_ref(), &planned.profile);
         begin_payment(&mut order, terms, vouchers, None, now);
         if payable.minor() == 0 {
-            order.state = State::Completed;
+            order.state = order.state_once_paid();
             (order.payment_id, order.pay_number, order.vouchers) = (None, 0, None);
             order.next_attempt_at = None;
         }

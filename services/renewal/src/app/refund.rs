@@ -1,6 +1,8 @@
 //! Taking terms back, and giving their money back (step 7).
 
+mod begin;
 mod money;
+mod refused;
 
 use std::collections::BTreeSet;
 
@@ -12,10 +14,7 @@ use platform::{
     request::RequestDigest,
     status::Replayed,
 };
-use proto::{
-    renewal::internal::v1::{OrderRefund, SnapshotItem},
-    wallet::v1::RefundDestination,
-};
+use proto::{renewal::internal::v1::SnapshotItem, wallet::v1::RefundDestination};
 use rule_engine::{
     group::Groups,
     instance::Instance,
@@ -25,6 +24,7 @@ use rule_engine::{
 };
 use sea_orm::DatabaseTransaction;
 
+use self::begin::Begun;
 use super::{
     Orders, bill,
     due::rederive,
@@ -34,12 +34,12 @@ use super::{
     world::world,
 };
 use crate::{
-    domain::order::{NotNow, State, backoff, refund_id},
+    domain::order::NotNow,
     store::{
         StoreError, accounts,
         bulk::{self, Claim, InstanceVersion},
         due,
-        events::{self, Event, kinds},
+        events::{Event, kinds},
         instances::{self, Loaded, Lock, Reach, terms, write},
         orders::{self, Order},
         requests::{self, Reserved},
@@ -136,9 +136,12 @@ impl Orders {
         let wanted = wanted(command, &order);
         let items = paid_items(&order)?;
         check(&transaction, &order, &items, &wanted, &facts, catalogue, now).await?;
-        let refund = refund_id(order.id, next_number(&order));
         let back = Back::of(&items, &wanted, &facts, catalogue, now);
-        back.save(&transaction, &order, refund, (&facts, catalogue, now)).await?;
+        let destination = command.destination;
+        let begun = Begun { items: &wanted, destination, refused: None };
+        let refund = self
+            .begin_refund(&transaction, &mut order, &back, begun, (&facts, catalogue, now))
+            .await?;
         let made = refund.to_string();
         match requests::reserve(&transaction, account, METHOD, *request, *digest, &made, now)
             .await?
@@ -146,21 +149,6 @@ impl Orders {
             Reserved::New => {}
             Reserved::Again(_) => return Err(OrderError::Busy),
             Reserved::Other => return Err(OrderError::RequestIdReused),
-        }
-        events::record(&transaction, &self.env, now, back.told(&order, refund)).await?;
-        order.snapshot.refunds.push(OrderRefund {
-            refund_id: made,
-            instance_ids: wanted.iter().map(ToString::to_string).collect(),
-            destination: command.destination.into(),
-            made_manual_ids: back.made_manual.iter().map(ToString::to_string).collect(),
-            refund: None,
-        });
-        order.state = State::Refunding;
-        order.refund_id = Some(refund);
-        order.attempts = 0;
-        order.next_attempt_at = Some(now + backoff(0));
-        if !orders::save(&transaction, &mut order).await? {
-            return Err(OrderError::Busy);
         }
         transaction.commit().await?;
         Ok(order)

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use proto::{
     convert::timestamp,
-    renewal::{internal::v1::SnapshotItem, v1 as pb},
+    renewal::{
+        internal::v1::{OrderRefund, SnapshotItem},
+        v1 as pb,
+    },
     wallet::v1::{ItemParts, Payment, PaymentRefusal, payment},
 };
 
@@ -25,13 +28,15 @@ pub fn order_message(order: Order) -> pb::Order {
         parts.into_iter().map(|part| (part.instance_id.clone(), part)).collect();
     let refunds = order.snapshot.refunds;
     let state_of_item = |item: &SnapshotItem| {
-        let id = item.item.as_ref().map(|item| &item.instance_id);
-        let given_back = refunds.iter().filter(|refund| refund.refund.is_some());
-        match given_back.flat_map(|refund| &refund.instance_ids).find(|one| Some(*one) == id) {
-            Some(_) if paid => pb::order_item::State::Refunded,
-            None if paid => pb::order_item::State::Extended,
-            _ => pb::order_item::State::Pending,
-        }
+        let taken_back = taken_back(item, &refunds);
+        let refused = taken_back.and_then(|taken| taken.refused.clone());
+        let state = match taken_back {
+            _ if !paid => pb::order_item::State::Pending,
+            Some(_) if refused.is_some() => pb::order_item::State::Refused,
+            Some(taken) if taken.refund.is_some() => pb::order_item::State::Refunded,
+            _ => pb::order_item::State::Extended,
+        };
+        (state, refused)
     };
     let items = order.snapshot.items.into_iter();
     pb::Order {
@@ -54,6 +59,12 @@ pub fn order_message(order: Order) -> pb::Order {
     }
 }
 
+/// The refund that took the item's term back, if one did.
+fn taken_back<'r>(item: &SnapshotItem, refunds: &'r [OrderRefund]) -> Option<&'r OrderRefund> {
+    let id = &item.item.as_ref()?.instance_id;
+    refunds.iter().find(|refund| refund.instance_ids.contains(id))
+}
+
 fn money_of(payment: Option<Payment>) -> (Vec<ItemParts>, Option<PaymentRefusal>) {
     match payment {
         Some(payment) => (payment.parts, payment.refusal),
@@ -62,7 +73,7 @@ fn money_of(payment: Option<Payment>) -> (Vec<ItemParts>, Option<PaymentRefusal>
 }
 
 fn item_message(
-    state: pb::order_item::State,
+    (state, delivery_refusal): (pb::order_item::State, Option<pb::Refusal>),
     stored: SnapshotItem,
     parts: &mut HashMap<String, ItemParts>,
 ) -> pb::OrderItem {
@@ -76,7 +87,7 @@ fn item_message(
         item.days_already_past = planned.days_already_past;
     }
     let parts = parts.remove(&item.instance_id);
-    pb::OrderItem { item: Some(item), state: state.into(), parts }
+    pb::OrderItem { item: Some(item), state: state.into(), parts, delivery_refusal }
 }
 
 /// The state of an order on the wire.

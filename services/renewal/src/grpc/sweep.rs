@@ -2,31 +2,48 @@
 
 use platform::status::BadRequest;
 use proto::renewal::internal::v1::{
-    AdvanceRequest, AdvanceResponse, sweep_service_server::SweepService,
+    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse,
+    sweep_service_server::SweepService,
 };
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use crate::app::Orders;
-use crate::wire::count;
+use crate::{
+    app::{Orders, deliver::Deliveries},
+    wire::count,
+};
 
-/// Orders of a sweep that does not say how many.
+/// What a sweep takes that does not say how much.
 const DEFAULT_LIMIT: u32 = 100;
 
-/// The most orders of one sweep.
+/// The most that one sweep takes.
 const MAX_LIMIT: u32 = 1_000;
 
 /// Serves sweeps.
 #[derive(Debug)]
 pub struct SweepGrpc {
     orders: Orders,
+    deliveries: Deliveries,
 }
 
 impl SweepGrpc {
-    /// Sweeps over `orders`.
+    /// Sweeps over `orders` and `deliveries`.
     #[must_use]
-    pub const fn new(orders: Orders) -> Self {
-        Self { orders }
+    pub const fn new(orders: Orders, deliveries: Deliveries) -> Self {
+        Self { orders, deliveries }
+    }
+}
+
+/// How much a sweep takes at the most.
+fn limit(given: i32) -> Result<u32, Status> {
+    match u32::try_from(given) {
+        Ok(0) => Ok(DEFAULT_LIMIT),
+        Ok(limit) => Ok(limit.min(MAX_LIMIT)),
+        Err(_) => {
+            let mut bad = BadRequest::default();
+            bad.note("limit", "must not be negative");
+            Err(bad.into_status())
+        }
     }
 }
 
@@ -37,20 +54,24 @@ impl SweepService for SweepGrpc {
         &self,
         request: Request<AdvanceRequest>,
     ) -> Result<Response<AdvanceResponse>, Status> {
-        let limit = match u32::try_from(request.into_inner().limit) {
-            Ok(0) => DEFAULT_LIMIT,
-            Ok(limit) => limit.min(MAX_LIMIT),
-            Err(_) => {
-                let mut bad = BadRequest::default();
-                bad.note("limit", "must not be negative");
-                return Err(bad.into_status());
-            }
-        };
-        let advanced = self.orders.advance(limit).await?;
+        let advanced = self.orders.advance(limit(request.into_inner().limit)?).await?;
         Ok(Response::new(AdvanceResponse {
             taken: count(advanced.taken),
             advanced: count(advanced.done),
             more: advanced.more,
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn deliver_due(
+        &self,
+        request: Request<DeliverDueRequest>,
+    ) -> Result<Response<DeliverDueResponse>, Status> {
+        let delivered = self.deliveries.deliver(limit(request.into_inner().limit)?).await?;
+        Ok(Response::new(DeliverDueResponse {
+            taken: count(delivered.taken),
+            done: count(delivered.done),
+            more: delivered.more,
         }))
     }
 }

@@ -135,6 +135,25 @@ const CHECKS: &[Check] = &[
              OR state = 'REFUNDING' AND (next_attempt_at IS NULL OR refund_id IS NULL)",
     ),
     (
+        "an order is completed once its items are delivered, and waits for nothing else (O-5)",
+        "SELECT o.account_id || '/' || {id:o.id} AS subject,
+             o.state || ', with ' || COUNT(d.instance_id) || ' items to deliver' AS found
+         FROM orders o LEFT JOIN delivery_items d ON d.account_id = o.account_id
+             AND d.order_id = o.id AND d.state = 'PENDING'
+         GROUP BY o.account_id, o.id, o.state
+         HAVING o.state = 'PAID' AND COUNT(d.instance_id) = 0
+             OR o.state NOT IN ('PAID', 'REFUNDING', 'PARTLY_REFUNDED')
+                 AND COUNT(d.instance_id) > 0",
+    ),
+    (
+        "what is to be delivered is found again (O-5)",
+        "SELECT i.account_id || '/' || i.instance_id AS subject,
+             'an order waits, and nobody tells the console' AS found
+         FROM delivery_items i LEFT JOIN deliveries d ON d.account_id = i.account_id
+             AND d.instance_id = i.instance_id AND d.version >= i.version
+         WHERE i.state = 'PENDING' AND d.next_attempt_at IS NULL",
+    ),
+    (
         "an order at its end is left alone (O-4)",
         "SELECT account_id || '/' || {id:id} AS subject, state || ' with a next step' AS found
          FROM orders

@@ -56,6 +56,12 @@ pub struct SettledInstance {
     pub due_if_automatic: i64,
     /// When it is due otherwise.
     pub due_otherwise: i64,
+    /// Its product.
+    #[serde(skip)]
+    pub product_id: String,
+    /// The console of its product is to acknowledge it (O-5).
+    #[serde(skip)]
+    pub delivered: bool,
 }
 
 /// An instance at the version that an order was decided on.

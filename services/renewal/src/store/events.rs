@@ -27,6 +27,12 @@ pub mod kinds {
     pub const INSTANCE_POLICY_CHANGED: &str = "instance.policy_changed";
     /// The expiry of an instance was corrected (I-2).
     pub const INSTANCE_EXPIRY_CORRECTED: &str = "instance.expiry_corrected";
+    /// The console of an instance does not know for an hour what it is entitled to (O-5).
+    pub const INSTANCE_DELIVERY_LATE: &str = "instance.delivery_late";
+    /// The console of an instance refuses for good what no order waits for (O-5).
+    pub const INSTANCE_DELIVERY_REFUSED: &str = "instance.delivery_refused";
+    /// Everything on a paid order is acknowledged by the consoles of its products (O-5).
+    pub const ORDER_COMPLETED: &str = "order.completed";
 }
 
 /// Something that happened.

@@ -1,6 +1,7 @@
 //! The schema, version by version. A released migration is never edited.
 
 mod m20261122_000001_accounts_instances_orders;
+mod m20261122_000002_deliveries;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, sea_orm::DynIden, sea_orm::sea_query::IntoIden as _,
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_accounts_instances_orders::Migration),
             Box::new(outbox::OutboxTable),
+            Box::new(m20261122_000002_deliveries::Migration),
         ]
     }
 

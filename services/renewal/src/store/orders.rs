@@ -12,7 +12,10 @@ use kernel::{
 };
 use prost::Message;
 use proto::{
-    renewal::{internal::v1::OrderSnapshot, v1::Refusal},
+    renewal::{
+        internal::v1::{OrderSnapshot, SnapshotItem},
+        v1::Refusal,
+    },
     wallet::v1::{Payment, VoucherChoice},
 };
 use sea_orm::{
@@ -80,6 +83,14 @@ impl Order {
         let unpaid =
             matches!(self.state, State::PendingPayment | State::Cancelled | State::Expired);
         unpaid && self.payment_id.is_some() && self.snapshot.refunds.is_empty()
+    }
+
+    /// Its state once it is paid: completed, unless consoles are to acknowledge what it gives (O-5).
+    #[must_use]
+    pub fn state_once_paid(&self) -> State {
+        let planned =
+            |item: &SnapshotItem| item.planned.as_ref().is_some_and(|term| term.delivered);
+        if self.snapshot.items.iter().any(planned) { State::Paid } else { State::Completed }
     }
 
     /// The items whose money was given back, or is not known to be yet: what was taken back.

@@ -28,11 +28,12 @@ use rule_engine::{
 use tempfile::TempDir;
 use types::RenewalPolicy;
 
-use super::{purse::Purse, stores::stores};
+use super::{desk::Desk, purse::Purse, stores::stores};
 use crate::app::{
     Orders, Pricing, RemoteError,
     accounts::{AccountRow, Accounts},
     correction::Corrections,
+    deliver::Deliveries,
     error::RowRefusal,
     instances::Instances,
     policies::Policies,
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub policies: Policies,
     pub corrections: Corrections,
     pub orders: Orders,
+    pub deliveries: Deliveries,
+    pub desk: Arc<Desk>,
     pub purse: Arc<Purse>,
     pub catalog: Arc<Still>,
 }
@@ -65,20 +68,24 @@ pub async fn clouds(name: &str) -> (Vec<Cloud>, TempDir) {
         let purse = Arc::new(Purse::default());
         let catalog = Arc::new(Still::default());
         let rules = Arc::new(Rules::new(Arc::clone(&catalog) as _));
+        let orders = Orders::start(
+            store.clone(),
+            Arc::clone(&rules),
+            Arc::clone(&catalog) as _,
+            Arc::clone(&purse) as _,
+            env.clone(),
+        );
+        let desk = Arc::new(Desk::default());
         let cloud = Cloud {
             clock,
+            deliveries: Deliveries::new(orders.clone(), Arc::clone(&desk) as _),
+            desk,
             accounts: Accounts::new(store.clone(), Arc::clone(&rules), env.clone()),
             registrations: Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
             instances: Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
             policies: Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
-            corrections: Corrections::new(store.clone(), Arc::clone(&rules), env.clone()),
-            orders: Orders::start(
-                store.clone(),
-                rules,
-                Arc::clone(&catalog) as _,
-                Arc::clone(&purse) as _,
-                env,
-            ),
+            corrections: Corrections::new(store.clone(), rules, env),
+            orders,
             store,
             purse,
             catalog,
@@ -182,11 +189,12 @@ pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration
 
 /// The products: `vm` is sold as JD's, but reminds nobody, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
 /// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
+/// The consoles of `served` and `pooled` are told what was paid, unless they are `unserved`.
 pub fn catalogue() -> Catalogue {
-    catalogue_of(1, false)
+    catalogue_of(1, false, false)
 }
 
-fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
+fn catalogue_of(version_number: i64, withdrawn: bool, unserved: bool) -> Catalogue {
     use RenewalPolicy::{Auto, Manual, NotRenew};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
     let why = if withdrawn { "it is withdrawn" } else { "" };
@@ -202,18 +210,23 @@ fn catalogue_of(version_number: i64, withdrawn: bool) -> Catalogue {
     let why = "it needs no renewal".to_owned();
     let kad = catalog::RenewalProfile { not_renewable_why: why, ..vm.clone() };
     let old = catalog::RenewalProfile { discontinued: true, ..vm.clone() };
+    let at = |host: &str| if unserved { String::new() } else { format!("http://{host}") };
+    let served = |host| catalog::RenewalProfile { provisioner: at(host), ..converting.clone() };
+    let (served, pooled) = (served("served"), served("pooled"));
     let mut changed = product("changed", vm.clone());
     changed.profile_versions = vec![
         version("2020-01-01 00:00", profile(&[Manual, Auto], 15, 0)),
         version("2026-03-03 00:00", vm),
     ];
     let products = [
-        ("vm", converting),
+        ("vm", converting.clone()),
         ("pool", pool),
         ("kec", kec.clone()),
         ("ebs", kec),
         ("kad", kad),
         ("old", old),
+        ("served", served),
+        ("pooled", pooled),
     ];
     let mut products: Vec<_> =
         products.into_iter().map(|(id, profile)| product(id, profile)).collect();
@@ -309,12 +322,19 @@ pub struct Still {
     changes: AtomicI64,
     withdrawn: AtomicBool,
     free: AtomicBool,
+    unserved: AtomicBool,
 }
 
 impl Still {
     /// From now on `vm` is not renewed any more.
     pub fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::Relaxed);
+        self.change();
+    }
+
+    /// From now on no product has a console.
+    pub fn close_desks(&self) {
+        self.unserved.store(true, Ordering::Relaxed);
         self.change();
     }
 
@@ -340,7 +360,8 @@ impl Pricing for Still {
     }
 
     async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
-        Ok(catalogue_of(1 + self.changes(), self.withdrawn.load(Ordering::Relaxed)))
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        Ok(catalogue_of(1 + self.changes(), is(&self.withdrawn), is(&self.unserved)))
     }
 
     async fn quote(

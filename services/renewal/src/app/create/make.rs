@@ -9,7 +9,6 @@ use platform::{database::retry, together::Work};
 
 use crate::{
     app::settle::complete::extend,
-    domain::order::State,
     store::{
         Store, StoreError,
         bulk::{self, Claim, InstanceVersion},
@@ -70,8 +69,8 @@ impl Maker {
             |order: &&Order| Event::new("order.created", order.account.clone()).of_order(order.id);
         let mut told: Vec<_> = orders.iter().map(created).collect();
         // W-5: there is nothing to pay.
-        let completed = orders.into_iter().filter(|order| order.state == State::Completed);
-        told.extend(extend(&transaction, &completed.collect::<Vec<_>>(), now).await?);
+        let paid = orders.into_iter().filter(|order| order.state.is_paid());
+        told.extend(extend(&transaction, &paid.collect::<Vec<_>>(), now).await?);
         events::record(&transaction, &self.env, now, told).await?;
         transaction.commit().await?;
         Ok(had)

@@ -3,10 +3,13 @@ use proto::{renewal::v1 as pb, wallet::v1::refund};
 use rule_engine::{instance::BindingKind, policy::PolicyWish, reason::Reason};
 
 use super::*;
-use crate::tests::{
-    cloud::{Cloud, acme, at, bound, clouds, id, prepaid},
-    purse::Trouble,
-    renewals::{create, create_paid, pay, reason, take_back},
+use crate::{
+    domain::order::State,
+    tests::{
+        cloud::{Cloud, acme, at, bound, clouds, id, prepaid},
+        purse::Trouble,
+        renewals::{create, create_paid, pay, reason, take_back},
+    },
 };
 
 /// The reasons of a refused refund, by instance.

@@ -13,10 +13,10 @@ use sea_orm::DatabaseTransaction;
 
 use super::unreadable;
 use crate::{
-    domain::order::State,
     store::{
         Store, StoreError,
         bulk::{self, SettledInstance},
+        deliveries::{self, Change},
         events::{self, Event},
         orders::{self, Order},
         values,
@@ -66,7 +66,7 @@ impl Completer {
         let outcome = |paid: &Paid| {
             completed.contains(&paid.order.id).then(|| Order {
                 version: paid.order.version + 1,
-                state: State::Completed,
+                state: paid.order.state_once_paid(),
                 payment: Some(paid.payment.clone()),
                 next_attempt_at: None,
                 attempts: 0,
@@ -94,7 +94,8 @@ impl Work for Completer {
 }
 
 /// Appends the terms of paid orders, makes their instances what they are from now on and drops the
-/// claims; answers what is to be told. No orders are no statement.
+/// claims; answers what is to be told. Their consoles are told too, of products that have one (O-5).
+/// No orders are no statement.
 pub async fn extend(
     transaction: &DatabaseTransaction,
     orders: &[&Order],
@@ -122,6 +123,15 @@ pub async fn extend(
         told.push(renewed(order, one, version)?);
     }
     bulk::append_terms(transaction, &terms, now).await?;
+    let delivered = terms.iter().filter(|(_, one)| one.delivered);
+    let delivered = delivered.map(|&(version, one)| Change {
+        account_id: one.account_id.clone(),
+        id: one.id.clone(),
+        product_id: one.product_id.clone(),
+        version,
+        order_id: Some(one.order_id),
+    });
+    deliveries::note(transaction, &delivered.collect::<Vec<_>>(), now).await?;
     Ok(told)
 }
 
@@ -155,6 +165,8 @@ fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstanc
         nothing_pending: planned.nothing_pending,
         due_if_automatic: planned.due_if_automatic.and_then(time).unwrap_or(end_time),
         due_otherwise: planned.due_otherwise.and_then(time).unwrap_or(end_time),
+        product_id: bill.product_id.clone(),
+        delivered: planned.delivered,
     })
 }
 

@@ -9,8 +9,8 @@ use crate::tests::{
     renewals::{create, create_paid, take_back},
 };
 
-/// What is done to the rows of a paid order of `paid`, an open order of `open` and an order of `back`
-/// that is being refunded, and the one invariant that is off then.
+/// What is done to the rows of a paid order of `paid`, an open order of `open`, an order of `back`
+/// that is being refunded and one of `served` that its console has not acknowledged, and the one invariant that is off then.
 const DAMAGE: &[(&str, &str)] = &[
     (
         "UPDATE orders SET state = 'CANCELLED', next_attempt_at = NULL
@@ -70,16 +70,22 @@ const DAMAGE: &[(&str, &str)] = &[
     ),
     ("UPDATE orders SET refund_id = id WHERE state = 'COMPLETED'", "an order at its end"),
     ("UPDATE orders SET next_attempt_at = 1", "an order at its end"),
+    ("UPDATE orders SET state = 'COMPLETED' WHERE state = 'PAID'", "an order is completed"),
+    ("UPDATE delivery_items SET state = 'ACKED'", "an order is completed"),
+    ("UPDATE deliveries SET next_attempt_at = NULL", "what is to be delivered"),
+    ("UPDATE deliveries SET version = version - 1", "what is to be delivered"),
 ];
 
-// O-1, O-2, O-4, M-5, T-4, T-6
+// O-1, O-2, O-4, O-5, M-5, T-4, T-6
 #[tokio::test]
 async fn the_audit_finds_each_damage_and_nothing_else() {
     let (clouds, _folder) = clouds("audit").await;
     for cloud in clouds {
-        cloud.purse.put(200);
+        cloud.purse.put(300);
         let rows = ["paid", "open", "back"].map(|name| prepaid(name, "vm", "2026-03-11 00:00"));
         cloud.register(rows.into()).await;
+        cloud.register(vec![prepaid("served", "served", "2026-03-11 00:00")]).await;
+        cloud.order(&create_paid(5, &["served"])).await.unwrap();
         cloud.order(&create_paid(1, &["paid"])).await.unwrap();
         cloud.order(&create(2, &["open"])).await.unwrap();
         let back = cloud.order(&create_paid(3, &["back"])).await.unwrap();

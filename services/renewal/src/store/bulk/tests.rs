@@ -75,6 +75,8 @@ fn settled() -> SettledInstance {
         nothing_pending: false,
         due_if_automatic: 15,
         due_otherwise: 16,
+        product_id: "vm".to_owned(),
+        delivered: false,
     }
 }
 

@@ -152,6 +152,27 @@ pub async fn reverse<C: ConnectionTrait>(
     Ok(usize::try_from(reversed).unwrap_or(usize::MAX))
 }
 
+/// Marks the live adjustments of the instance that begin at `from` or later as undone by `refund`:
+/// nobody paid for them.
+pub async fn undo_adjustments<C: ConnectionTrait>(
+    transaction: &C,
+    account: &AccountId,
+    id: &InstanceId,
+    from: DateTime<Utc>,
+    refund: RefundId,
+) -> Result<(), StoreError> {
+    term::Entity::update_many()
+        .col_expr(term::Column::ReversedBy, Expr::value(Some(refund.0)))
+        .filter(term::Column::AccountId.eq(account.as_str()))
+        .filter(term::Column::InstanceId.eq(id.as_str()))
+        .filter(term::Column::Kind.eq(values::text_of(&TermKind::Adjustment)))
+        .filter(term::Column::StartTime.gte(values::micros(from)))
+        .filter(term::Column::ReversedBy.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
 /// Appends a term of kind `ADJUSTMENT`, which costs nothing, to the instance's.
 pub async fn adjust<C: ConnectionTrait>(
     connection: &C,

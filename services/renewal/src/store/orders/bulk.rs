@@ -100,12 +100,13 @@ pub async fn insert<C: ConnectionTrait>(
     Ok(usize::try_from(added).unwrap_or(usize::MAX))
 }
 
-/// `1` rows of account, order, version and payment.
+/// `1` rows of account, order, version, state and payment.
 const COMPLETE_SQLITE: &str = "\
-UPDATE orders SET version = orders.version + 1, state = 'COMPLETED', payment = r.payment,
+UPDATE orders SET version = orders.version + 1, state = r.state, payment = r.payment,
   next_attempt_at = NULL, attempts = 0
 FROM (SELECT value ->> 'account_id' AS account_id, unhex(value ->> 'id', '-') AS id,
-    value ->> 'version' AS version, unhex(value ->> 'payment') AS payment
+    value ->> 'version' AS version, value ->> 'state' AS state,
+    unhex(value ->> 'payment') AS payment
   FROM json_each(?1)) AS r
 WHERE orders.account_id = r.account_id AND orders.id = r.id AND orders.version = r.version
 RETURNING id";
@@ -113,13 +114,13 @@ RETURNING id";
 const COMPLETE_POSTGRES: &str = "\
 WITH rows AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb)
-    AS r(account_id text, id uuid, version bigint, payment text)
+    AS r(account_id text, id uuid, version bigint, state text, payment text)
   LIMIT jsonb_array_length($1::jsonb)),
 held AS (
-  SELECT o.account_id, o.id, r.payment FROM orders o
+  SELECT o.account_id, o.id, r.state, r.payment FROM orders o
     JOIN rows r ON r.account_id = o.account_id AND r.id = o.id AND r.version = o.version
   ORDER BY o.account_id, o.id FOR UPDATE OF o)
-UPDATE orders o SET version = o.version + 1, state = 'COMPLETED',
+UPDATE orders o SET version = o.version + 1, state = held.state,
   payment = decode(held.payment, 'hex'), next_attempt_at = NULL, attempts = 0
 FROM held WHERE o.account_id = held.account_id AND o.id = held.id
 RETURNING o.id";
@@ -129,6 +130,7 @@ struct Completion<'o> {
     account_id: &'o AccountId,
     id: OrderId,
     version: i64,
+    state: &'static str,
     payment: String,
 }
 
@@ -137,7 +139,8 @@ struct Completed {
     id: Uuid,
 }
 
-/// Completes orders with the payments that they have, each if it is still at the version that it was
+/// Makes orders paid with the payments that they have, and completes those of which no console is
+/// told, each if it is still at the version that it was
 /// loaded at, and answers which were. Locks them in order of (account, id).
 pub async fn complete<C: ConnectionTrait>(
     transaction: &C,
@@ -149,6 +152,7 @@ pub async fn complete<C: ConnectionTrait>(
             account_id: &order.account,
             id: order.id,
             version: order.version,
+            state: order.state_once_paid().name(),
             payment: hexadecimal(&payment.encode_to_vec()),
         })
         .collect();
