@@ -176,6 +176,14 @@ pub struct RequestIdArg {
     request_id: Option<String>,
 }
 
+/// How little is printed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct QuietArg {
+    /// Print nothing but the id that the next command needs.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
 /// What a command works with.
 #[derive(Debug)]
 pub struct Client {
@@ -185,6 +193,8 @@ pub struct Client {
     env: Env,
     output: Output,
     zone: Tz,
+    /// How long to wait for an answer.
+    timeout: Duration,
     /// Under which id the command moves something, if it does.
     request: OnceLock<String>,
 }
@@ -195,7 +205,8 @@ impl Client {
         let deadlines = Deadlines { request, ..Deadlines::default() };
         let connection = args.address.connect_within(deadlines);
         let (request, address) = (OnceLock::new(), args.address.clone());
-        Self { connection, address, env, output: args.output, zone: args.zone, request }
+        let (output, zone) = (args.output, args.zone);
+        Self { connection, address, env, output, zone, timeout: deadlines.request, request }
     }
 
     fn request_id(&self, arg: RequestIdArg) -> String {
@@ -225,6 +236,20 @@ impl Client {
             Output::Table => output::print(people(answer))?,
         }
         Ok(())
+    }
+
+    /// Prints `answer` as [`print`](Self::print) does; only `id`, where no more is wanted.
+    fn print_or_id<M: Message + Name>(
+        &self,
+        QuietArg { quiet }: QuietArg,
+        answer: &M,
+        id: &str,
+        people: impl FnOnce(&M) -> String,
+    ) -> Result<(), Failure> {
+        if quiet {
+            return Ok(output::print(format_args!("{id}\n"))?);
+        }
+        self.print(answer, people)
     }
 
     /// Says what went wrong, and how to repeat what may have been done.

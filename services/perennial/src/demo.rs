@@ -1,16 +1,20 @@
-//! `perennial demo`: the stories of four vendors, told on a suite that runs in this process on
+//! `perennial demo`: the stories of four vendors and of money, told on a suite that runs in this process on
 //! temporary SQLite files, and checked against the rules' own figures.
 //!
 //! ```text
-//! world   the suite, its clock and its clients      jdcloud, kingsoft, aliyun, huaweicloud
-//! story   prints, checks, counts                    books   balances, ledgers, audit
+//! world    the suite, its clock and its clients     jdcloud, kingsoft, aliyun, huaweicloud
+//! story    prints, checks, counts                   vouchers, checkout, refunds: the money
+//! gateway  a payment channel                        books: balances, ledgers, audit
 //! ```
 
 mod aliyun;
 mod books;
+mod checkout;
+mod gateway;
 mod huaweicloud;
 mod jdcloud;
 mod kingsoft;
+mod refunds;
 mod rows;
 mod story;
 mod vouchers;
@@ -61,8 +65,16 @@ pub async fn tell(out: Box<dyn Write + Send>) -> anyhow::Result<Told> {
     story.survive(aliyun)?;
     let huaweicloud = huaweicloud::tell(&mut story).await;
     story.survive(huaweicloud)?;
+    let money = money(&mut story).await;
+    story.survive(money)?;
     books::tell(&mut story).await?;
     story.end()
+}
+
+/// What a channel pays, and how it goes back.
+async fn money(story: &mut Story) -> anyhow::Result<()> {
+    let order = checkout::tell(story).await?;
+    refunds::tell(story, &order).await
 }
 
 async fn prologue(story: &mut Story) -> anyhow::Result<()> {

@@ -12,6 +12,14 @@ use platform::serve::ServeArgs;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+const CHANNELS: &str = "
+channels:
+  - name: sandbox
+    currencies: [CNY]
+    intent_minutes: 30
+    secrets: [{ file: sandbox }]
+";
+
 /// A suite in this process, and the address that commands speak to.
 struct Suite {
     address: String,
@@ -44,12 +52,22 @@ fn ended(command: &mut Command) -> Ended {
 impl Suite {
     /// Starts it on 2026-11-15.
     async fn start() -> Self {
+        let now = "2026-11-15T02:00:00Z".parse().expect("an instant");
+        Self::start_in(Env::with_clock(ManualClock::at(now))).await
+    }
+
+    /// Starts it in `env`, with the channel `sandbox`, whose secret is in the file of this name.
+    async fn start_in(env: Env) -> Self {
         let data = TempDir::new().expect("a temporary folder");
         let folder = data.path().to_str().expect("a plain name");
+        let channels = data.path().join("channels.yaml");
+        let secret = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz";
+        std::fs::write(data.path().join("sandbox"), secret).expect("the folder is ours");
+        std::fs::write(&channels, CHANNELS).expect("the folder is ours");
+        let channels = channels.to_str().expect("a plain name");
         let words = ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0"];
+        let words = words.into_iter().chain(["--wallet-channels", channels]);
         let Settings { suite, serve } = Settings::try_parse_from(words).expect("good settings");
-        let now = "2026-11-15T02:00:00Z".parse().expect("an instant");
-        let env = Env::with_clock(ManualClock::at(now));
         let stop = CancellationToken::new();
         let (address, _) = serve::start(suite, serve, env, stop.clone()).await.expect("a start");
         Self { address: format!("http://{address}"), data, _stop: stop.drop_guard() }
@@ -208,6 +226,60 @@ async fn an_order_that_is_not_paid_at_once_is_paid_or_cancelled_later() {
     let unpaid = suite.run("renew -a acme vm-1 -d 3y");
     assert_eq!(unpaid.code, 1);
     assert!(unpaid.out.contains("INSUFFICIENT_FUNDS"), "{}", unpaid.out);
+}
+
+// W-4, O-6: `pay-sandbox` signs by the system's clock, so the suite has it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_paid_by_the_sandbox_and_goes_back_through_it() {
+    let env = Env::system();
+    let today = env.now().date_naive();
+    let suite = Suite::start_in(env).await;
+    let secret = suite.data.path().join("sandbox").display().to_string();
+    suite.done("catalog apply jdcloud.yaml");
+    suite.done("accounts upsert acme --profile jdcloud --currency CNY");
+    suite.done("wallet create -a acme --currency CNY");
+    suite.done("wallet deposit -a acme 16.00");
+    let (start, end) = (today - chrono::Days::new(10), today + chrono::Days::new(10));
+    suite.done(&format!(
+        "instances register -a acme vm-1 --product jd-vm --region cn-north-1 \
+         --set flavor=g.s1.micro --start {start} --end {end}"
+    ));
+
+    let unpaid = suite.done("renew -a acme vm-1 -d 1m --unpaid");
+    let order = unpaid.lines().next().unwrap().split(' ').next_back().unwrap();
+    assert!(unpaid.contains(&format!("perennial orders pay -a acme {order}\n")), "{unpaid}");
+    suite.done(&format!("orders cancel -a acme {order}"));
+    let order = suite.done("renew -a acme vm-1 -d 1m --unpaid --quiet");
+    let order = order.trim();
+    let channel = format!("checkout -a acme {order} --channel sandbox --use-cash");
+    let checkout = suite.done(&format!("{channel} -q"));
+    let checkout = checkout.trim();
+    let asked = suite.done(&format!("orders get -a acme {order}"));
+    assert!(asked.contains(&format!("{checkout} at sandbox, CNY 40.00 until")), "{asked}");
+
+    let sandbox = format!("pay-sandbox --secret-file {secret}");
+    let paid = suite.done(&format!("{sandbox} {checkout}"));
+    assert!(paid.contains("PAID") && paid.contains("CNY 40.00"), "{paid}");
+    // The channel was first: to pay it now finds that out, before the sweep does.
+    suite.run(&format!("orders pay -a acme {order}"));
+    let paid = suite.done(&format!("orders get -a acme {order} --wait"));
+    assert!(paid.contains("COMPLETED"), "{paid}");
+
+    let refund = suite.done(&format!("orders refund -a acme {order} --to-channel --quiet"));
+    let refund = refund.trim();
+    let owed = suite.done(&format!("orders get -a acme {order}"));
+    let line = format!("refund {refund} awaits the channel, which owes CNY 40.00\n");
+    assert!(owed.contains(&line), "{owed}");
+    let amount = suite.run(&format!("{sandbox} --refund {refund}"));
+    assert_eq!(amount.code, 2, "{}", amount.err);
+    let words = ["pay-sandbox", "--secret-file", &secret, "--refund", refund, "--amount"];
+    let given = suite.run_words(&words.into_iter().chain(["CNY 40.00"]).collect::<Vec<_>>());
+    assert_eq!(given.code, 0, "{}", given.err);
+    let wallet = suite.done("wallet get -a acme");
+    assert!(wallet.contains("CNY 16.00"), "{wallet}");
+    let folder = suite.data.path().to_str().unwrap();
+    let audit = suite.run(&format!("audit --data-dir {folder}"));
+    assert_eq!(audit.code, 0, "{}{}", audit.out, audit.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

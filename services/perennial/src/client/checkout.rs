@@ -4,7 +4,7 @@ use platform::client::safe;
 use proto::renewal::v1::{CheckoutOrderRequest, order_service_client::OrderServiceClient};
 
 use super::{
-    AccountArg, Client, RequestIdArg,
+    AccountArg, Client, QuietArg, RequestIdArg,
     failure::{Done, Failure},
     renewals::PayArgs,
 };
@@ -13,7 +13,8 @@ use crate::text::bill;
 /// What stands below the flags.
 pub const EXAMPLES: &str = "Examples:
   perennial checkout --account acme --channel sandbox 01900000-0000-7000-8000-000000000000
-  perennial checkout --account acme --channel sandbox --use-cash 01900000-0000-7000-8000-000000000000";
+  perennial checkout --account acme --channel sandbox --use-cash 01900000-0000-7000-8000-000000000000
+  perennial checkout --account acme --channel sandbox --quiet 01900000-0000-7000-8000-000000000000";
 
 /// Which order, and who is asked for what of it.
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,8 @@ pub struct CheckoutArgs {
     pay: PayArgs,
     #[command(flatten)]
     request_id: RequestIdArg,
+    #[command(flatten)]
+    quiet: QuietArg,
 }
 
 impl CheckoutArgs {
@@ -49,9 +52,10 @@ impl CheckoutArgs {
             orders.checkout_order(request.clone()).await
         });
         let answer = answer.await?;
-        client.print(answer.get_ref(), |answer| {
-            let order = answer.order.as_ref();
-            order.map(|order| bill::order(order, client.zone)).unwrap_or_default()
+        let order = answer.get_ref().order.clone().unwrap_or_default();
+        let reference = order.checkout.as_ref().map_or("", |intent| &intent.intent_id);
+        client.print_or_id(self.quiet, answer.get_ref(), reference, |_| {
+            bill::order(&order, client.zone)
         })?;
         Ok(Done::Whole)
     }

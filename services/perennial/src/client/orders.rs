@@ -1,6 +1,6 @@
 //! `perennial orders …`
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use platform::client::{Connection, safe};
 use proto::{
@@ -8,11 +8,11 @@ use proto::{
         CancelOrderRequest, GetOrderRequest, ListOrdersRequest, Order, PayOrderRequest,
         RefundOrderRequest, order::State, order_service_client::OrderServiceClient,
     },
-    wallet::v1::RefundDestination,
+    wallet::v1::{RefundDestination, refund},
 };
 
 use super::{
-    AccountArg, Client, RequestIdArg,
+    AccountArg, Client, QuietArg, RequestIdArg,
     failure::{Done, Failure},
     pages::{self, PageArgs},
     renewals::PayArgs,
@@ -42,9 +42,17 @@ pub enum Command {
         page: PageArgs,
     },
     /// An order with its bill and what paid it.
-    #[command(after_help = "Example:
-  perennial orders get --account acme 01900000-0000-7000-8000-000000000000")]
-    Get(OrderArg),
+    #[command(after_help = "Examples:
+  perennial orders get --account acme 01900000-0000-7000-8000-000000000000
+  perennial orders get --account acme 01900000-0000-7000-8000-000000000000 --wait")]
+    Get {
+        #[command(flatten)]
+        order: OrderArg,
+        /// Wait until no channel and no service owes it an answer any more, for as long as
+        /// --timeout-seconds says.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Pay an order as a whole, from vouchers and cash.
     #[command(after_help = "Examples:
   perennial orders pay --account acme 01900000-0000-7000-8000-000000000000
@@ -72,6 +80,8 @@ pub enum Command {
         to_channel: bool,
         #[command(flatten)]
         request_id: RequestIdArg,
+        #[command(flatten)]
+        quiet: QuietArg,
     },
     /// Call an unpaid order off.
     #[command(after_help = "Example:
@@ -127,12 +137,7 @@ impl Command {
                 let states: Vec<i32> = state.iter().map(|state| state.state().into()).collect();
                 list(client, &account.account, &states, &instance, page).await
             }
-            Self::Get(OrderArg { account, order }) => {
-                let request = GetOrderRequest { account_id: account.account, order_id: order };
-                let answer = safe(async || orders(client).get_order(request.clone()).await).await?;
-                client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
-                Ok(Done::Whole)
-            }
+            Self::Get { order, wait } => get(client, order, wait).await,
             Self::Pay { order, pay, request_id } => {
                 let request = PayOrderRequest {
                     request_id: client.request_id(request_id),
@@ -144,7 +149,7 @@ impl Command {
                 client.print(answer.get_ref(), |answer| text(answer.order.as_ref(), client))?;
                 Ok(Done::Whole)
             }
-            Self::Refund { order, instances, to_channel, request_id } => {
+            Self::Refund { order, instances, to_channel, request_id, quiet } => {
                 let destination = if to_channel {
                     RefundDestination::Channel
                 } else {
@@ -157,7 +162,7 @@ impl Command {
                     instance_ids: instances,
                     destination: destination.into(),
                 };
-                refund(client, request).await
+                refund(client, request, quiet).await
             }
             Self::Cancel(OrderArg { account, order }) => {
                 let request = CancelOrderRequest { account_id: account.account, order_id: order };
@@ -170,9 +175,38 @@ impl Command {
     }
 }
 
-async fn refund(client: &Client, request: RefundOrderRequest) -> Result<Done, Failure> {
+async fn get(client: &Client, order: OrderArg, wait: bool) -> Result<Done, Failure> {
+    let OrderArg { account: AccountArg { account }, order } = order;
+    let request = GetOrderRequest { account_id: account, order_id: order };
+    let mut left = if wait { client.timeout.as_secs() } else { 0 };
+    loop {
+        let answer = safe(async || orders(client).get_order(request.clone()).await).await?;
+        let answer = answer.into_inner();
+        if left == 0 || !answer.order.as_ref().is_some_and(is_owed_an_answer) {
+            client.print(&answer, |answer| text(answer.order.as_ref(), client))?;
+            return Ok(Done::Whole);
+        }
+        left -= 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Whether a channel or a service is asked for something of an order and has not answered.
+fn is_owed_an_answer(order: &Order) -> bool {
+    order.checkout.is_some()
+        || matches!(order.state(), State::Paying | State::Refunding)
+        || order.refunds.iter().any(|it| it.state() == refund::State::Pending)
+}
+
+async fn refund(
+    client: &Client,
+    request: RefundOrderRequest,
+    quiet: QuietArg,
+) -> Result<Done, Failure> {
     let answer = safe(async || orders(client).refund_order(request.clone()).await).await?;
-    client.print(answer.get_ref(), |answer| {
+    let refunds = answer.get_ref().order.as_ref().map(|order| order.refunds.as_slice());
+    let id = refunds.and_then(|refunds| refunds.last()).map_or("", |it| &it.refund_id);
+    client.print_or_id(quiet, answer.get_ref(), id, |answer| {
         let mut told = text(answer.order.as_ref(), client);
         for id in &answer.made_manual_ids {
             let _ = writeln!(told, "{id} is not renewed automatically any more");

@@ -3,17 +3,17 @@
 use platform::client::{Connection, safe};
 use proto::{
     renewal::v1::{
-        CreateRenewalOrderRequest, GetInstanceRequest, PaymentChoice, PreviewRenewalRequest,
+        CreateRenewalOrderRequest, GetInstanceRequest, Order, PaymentChoice, PreviewRenewalRequest,
         PreviewRenewalResponse, RefusedInstance, Selection, StandardDate, TickedInstance,
         create_renewal_order_request::What, instance_service_client::InstanceServiceClient,
-        order_service_client::OrderServiceClient, payment_choice,
+        order::State, order_service_client::OrderServiceClient, payment_choice,
         payment_choice::Vouchers as Choice, selection,
     },
     r#type::v1::{Configuration, Date, Money, Setting, TermDuration},
 };
 
 use super::{
-    AccountArg, Client, RequestIdArg,
+    AccountArg, Client, QuietArg, RequestIdArg,
     failure::{Done, Failure},
     value,
 };
@@ -118,7 +118,9 @@ pub struct RenewArgs {
     /// Only say what it would give and cost.
     #[arg(
         long,
-        conflicts_with_all = ["quote", "expect", "unpaid", "vouchers", "no_vouchers", "request_id"]
+        conflicts_with_all = [
+            "quote", "expect", "unpaid", "vouchers", "no_vouchers", "request_id", "quiet"
+        ]
     )]
     dry_run: bool,
     /// Only order; the order awaits its payment.
@@ -128,6 +130,8 @@ pub struct RenewArgs {
     pay: PayArgs,
     #[command(flatten)]
     request_id: RequestIdArg,
+    #[command(flatten)]
+    quiet: QuietArg,
 }
 
 /// How to pay.
@@ -279,15 +283,27 @@ impl RenewArgs {
         };
         let call = async || orders(client).create_renewal_order(request.clone()).await;
         let answer = safe(call).await?.into_inner();
-        client.print(&answer, |answer| {
-            answer.order.as_ref().map(|order| bill::order(order, client.zone)).unwrap_or_default()
+        let order = answer.order.clone().unwrap_or_default();
+        client.print_or_id(self.quiet, &answer, &order.order_id, |_| {
+            bill::order(&order, client.zone) + &how_to_pay(&order)
         })?;
-        let order = answer.order.unwrap_or_default();
         if order.payment_refusal.is_some() {
             return Ok(Done::Refused);
         }
         Ok(with_left_out(&order.left_out))
     }
+}
+
+/// What to type next, where an order awaits its payment.
+fn how_to_pay(order: &Order) -> String {
+    if order.state() != State::PendingPayment {
+        return String::new();
+    }
+    let Order { account_id, order_id, .. } = order;
+    let cash = format!("to pay it: perennial orders pay -a {account_id} {order_id}");
+    let channel =
+        format!("by a channel: perennial checkout -a {account_id} --channel NAME {order_id}");
+    look(&format!("{cash}\n{channel}"), Look::Quiet) + "\n"
 }
 
 /// What an order is that has left these out: the whole, where they had nothing to add.

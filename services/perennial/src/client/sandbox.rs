@@ -127,7 +127,10 @@ impl SandboxArgs {
         let typed = self.amount.as_deref().map(value::money).transpose();
         let typed = typed.map_err(|error| Failure::Usage(format!("--amount {error}")))?;
         let mut amount = if self.refund {
-            typed.ok_or_else(|| Failure::Usage("a refund needs its --amount".to_owned()))?
+            typed.ok_or_else(|| {
+                let say = "a refund needs its --amount: `perennial orders get` says what is owed";
+                Failure::Usage(say.to_owned())
+            })?
         } else {
             let payment = payment(client, &self.id).await?;
             let asked = payment.intent.as_ref().and_then(|intent| intent.amount.clone());

@@ -16,7 +16,8 @@ pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
     for (account, deposited) in story.opened.clone() {
         story.section(&format!("The ledger of {account}"))?;
         let entries = entries(story, &account).await?;
-        story.say(&ledger::entries(&entries, ZONE))?;
+        let told: Vec<_> = entries.iter().map(with_short_ids).collect();
+        story.say(&ledger::entries(&told, ZONE))?;
         let cash = story.cash(&account).await?;
         story.check("cash is the sum of its entries", cash, sum_of_cash(&entries))?;
         let first = entries.iter().find(|entry| entry.number == 1);
@@ -42,6 +43,18 @@ async fn entries(story: &Story, account: &str) -> anyhow::Result<Vec<Entry>> {
         page: Some(PageRequest { page_size: 1_000, ..PageRequest::default() }),
     };
     Ok(story.world.wallets().list_entries(request).await?.into_inner().entries)
+}
+
+/// The same entry, with ids short enough for a screen.
+fn with_short_ids(entry: &Entry) -> Entry {
+    let short = |name: &str| {
+        let parts = name.split(':').map(|part| match part.len() {
+            36 => format!("…{}", &part[30..]),
+            _ => part.to_owned(),
+        });
+        parts.collect::<Vec<_>>().join(":")
+    };
+    Entry { debit: short(&entry.debit), credit: short(&entry.credit), ..entry.clone() }
 }
 
 /// What entered cash less what left it.

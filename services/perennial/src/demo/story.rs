@@ -197,12 +197,26 @@ impl Story {
 
     /// Orders and pays at once.
     pub async fn order(&self, account: &str, selection: Selection) -> Result<Order, Status> {
+        self.make(account, selection, Some(PaymentChoice::default())).await
+    }
+
+    /// Orders; the order awaits its payment.
+    pub async fn unpaid(&self, account: &str, selection: Selection) -> Result<Order, Status> {
+        self.make(account, selection, None).await
+    }
+
+    async fn make(
+        &self,
+        account: &str,
+        selection: Selection,
+        pay: Option<PaymentChoice>,
+    ) -> Result<Order, Status> {
         let request = CreateRenewalOrderRequest {
             request_id: self.world.request_id(),
             account_id: account.to_owned(),
             what: Some(What::Selection(selection)),
             expected_payable: None,
-            pay: Some(PaymentChoice::default()),
+            pay,
         };
         let answer = self.world.orders().create_renewal_order(request).await?;
         Ok(answer.into_inner().order.unwrap_or_default())

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::{Asia::Shanghai, Tz};
 use clap::Parser as _;
 use kernel::{Env, env::ManualClock};
@@ -18,13 +18,16 @@ use proto::{
         account_service_client::AccountServiceClient,
         instance_service_client::InstanceServiceClient, order_service_client::OrderServiceClient,
     },
+    scheduler::v1::{RunNowRequest, scheduler_service_client::SchedulerServiceClient},
     wallet::v1::{
-        voucher_service_client::VoucherServiceClient, wallet_service_client::WalletServiceClient,
+        payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
+        wallet_service_client::WalletServiceClient,
     },
 };
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::gateway;
 use crate::{audit, serve, suite::SuiteArgs};
 
 /// The zone of every account in the stories.
@@ -63,6 +66,7 @@ impl World {
     /// Starts the suite on files that vanish with it.
     pub async fn start() -> anyhow::Result<Self> {
         let data = TempDir::new().context("could not make a temporary folder")?;
+        gateway::write_channels(data.path())?;
         let clock = ManualClock::at(instant(BEGINNING)?);
         let env = Env::with_clock(Arc::clone(&clock) as _);
         let Settings { suite, serve } = settings(&data)?;
@@ -82,6 +86,23 @@ impl World {
         let time = instant(text)?;
         anyhow::ensure!(time >= self.env.now(), "time does not run back to {text}");
         self.clock.set(time);
+        Ok(())
+    }
+
+    /// Lets `span` pass.
+    pub fn pass(&self, span: TimeDelta) {
+        self.clock.set(self.env.now() + span);
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.env.now()
+    }
+
+    /// Runs a schedule now, and answers when it is done.
+    pub async fn sweep(&self, kind: &str) -> anyhow::Result<()> {
+        let mut schedules = SchedulerServiceClient::new(self.connection.clone());
+        schedules.run_now(RunNowRequest { kind: kind.to_owned() }).await?;
         Ok(())
     }
 
@@ -121,15 +142,21 @@ impl World {
         WalletServiceClient::new(self.connection.clone())
     }
 
+    pub fn payments(&self) -> PaymentServiceClient<Connection> {
+        PaymentServiceClient::new(self.connection.clone())
+    }
+
     pub fn vouchers(&self) -> VoucherServiceClient<Connection> {
         VoucherServiceClient::new(self.connection.clone())
     }
 }
 
-/// All services on files in `data`, on a port that is free.
+/// All services on files in `data`, with the channels that are there, on a port that is free.
 fn settings(data: &TempDir) -> anyhow::Result<Settings> {
     let folder = data.path().to_str().context("the temporary folder has an odd name")?;
+    let channels = format!("{folder}/{}", gateway::CHANNELS_FILE);
     let words = ["demo", "--data-dir", folder, "--listen", "127.0.0.1:0"];
+    let words = words.into_iter().chain(["--wallet-channels", &channels]);
     Ok(Settings::try_parse_from(words)?)
 }
 

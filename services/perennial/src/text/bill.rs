@@ -166,7 +166,7 @@ fn paid_with(items: &[OrderItem]) -> String {
 }
 
 /// What was given back, item by item: one row for each place that it went to.
-fn given_back(refunds: &[Refund]) -> String {
+pub fn given_back(refunds: &[Refund]) -> String {
     let mut table = Table::new(&["REFUNDED", "TO", ">AMOUNT"]);
     for refund in refunds {
         let through = match refund.state() {
@@ -191,7 +191,19 @@ fn given_back(refunds: &[Refund]) -> String {
             }
         }
     }
-    if table.is_empty() { String::new() } else { table.text() }
+    let mut text = if table.is_empty() { String::new() } else { table.text() };
+    for refund in refunds.iter().filter(|it| it.state() == refund::State::Pending) {
+        let channel = refund.parts.iter().filter_map(|part| part.channel.clone());
+        let owed = channel
+            .reduce(|sum, part| Money { minor_units: sum.minor_units + part.minor_units, ..sum });
+        let _ = writeln!(
+            text,
+            "refund {} awaits the channel, which owes {}",
+            refund.refund_id,
+            show::money(owed.as_ref())
+        );
+    }
+    text
 }
 
 /// What each item is paid with: one row per voucher, one for cash, one for the channel.
