@@ -94,7 +94,9 @@ impl Orders {
     }
 
     /// The order that this same request has a channel asked for, or that was paid so; none if the
-    /// request is new, or nothing came of it.
+    /// request is new, or nothing came of it. Whether the wallet has heard of it is known only there:
+    /// it is asked under the same id, so that a repeat ends what the first call has begun, or is
+    /// still about (O-3).
     async fn checked_out_before(&self, command: &Checkout) -> Result<Option<Order>, OrderError> {
         let Checkout { request, digest, account, order: id, .. } = command;
         let reader = self.store.reader();
@@ -107,8 +109,9 @@ impl Orders {
         if order.payment_id.map(|id| id.to_string()) != Some(made) {
             return Ok(None);
         }
-        // Whether the wallet has heard of it is known only there.
+        let open = order.state == State::PendingPayment && !order.is_overdue(self.env.now());
         let order = match (order.has_checkout(), &order.payment) {
+            (true, None) if open => Box::pin(self.ask_channel(command, order)).await?,
             (true, None) => Box::pin(self.look_after(order)).await?,
             _ => order,
         };
@@ -190,6 +193,12 @@ impl Orders {
                 let refusal = payment.refusal.clone().unwrap_or_default();
                 Box::pin(self.follow(order, payment)).await?;
                 Err(OrderError::NotPaid(Box::new(refusal)))
+            }
+            payment::State::Voided => {
+                let order = Box::pin(self.follow(order, payment)).await?;
+                check_payable(order.state)?;
+                // Another call has called it off, to have the order paid in its own way.
+                Err(OrderError::Busy)
             }
             _ => Box::pin(self.follow(order, payment)).await,
         }

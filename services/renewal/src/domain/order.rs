@@ -166,8 +166,9 @@ fn numbered(what: &[u8], order: OrderId, number: i32) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// How often the wallet is asked about a checkout that is open.
-pub const FOLLOW: TimeDelta = TimeDelta::seconds(10);
+/// How long the wallet is not asked again about a checkout that is open: less than the ten seconds
+/// between two sweeps, so that each of them asks.
+pub const FOLLOW: TimeDelta = TimeDelta::seconds(5);
 
 /// How long to wait before a step is repeated that has been tried `attempts` times: 1 s, doubling,
 /// 1 minute at the most until it is 5 minutes old, and 5 minutes from then on.
