@@ -173,12 +173,19 @@ pub fn checkout_of(account: &str, order: &Order) -> CheckoutOrderRequest {
 #[must_use]
 pub fn confirmation_of(order: &Order, now: DateTime<Utc>) -> ConfirmPaymentRequest {
     let intent = order.checkout.as_ref().expect("a checkout");
+    confirmation_by(order, now, &format!("money-of-{}", intent.intent_id))
+}
+
+/// The same, with the money that the channel calls `money`.
+#[must_use]
+pub fn confirmation_by(order: &Order, now: DateTime<Utc>, money: &str) -> ConfirmPaymentRequest {
+    let intent = order.checkout.as_ref().expect("a checkout");
     let amount = intent.amount.as_ref().expect("an amount");
     let body = serde_json::json!({
         "type": "payment.succeeded",
         "data": {
             "intent_id": intent.intent_id,
-            "channel_payment_id": format!("money-of-{}", intent.intent_id),
+            "channel_payment_id": money,
             "amount": {"minor_units": amount.minor_units, "currency_code": amount.currency_code},
         },
     });

@@ -216,6 +216,11 @@ impl Suite {
         *process = Process::start(words, process.port, &clock, fault.map(Fault::name));
     }
 
+    /// Kills the process of `service`; it is down until it is restarted.
+    pub fn kill(&mut self, service: &str) {
+        self.process_of(service).process.kill();
+    }
+
     /// Waits until the process of `service` has died, and tells whether it killed itself.
     pub fn died(&mut self, service: &str) -> bool {
         !self.process_of(service).process.wait().success()

@@ -6,7 +6,7 @@ use tests::{fixture::*, reason};
 use tonic::{Code, Status};
 
 /// Repeats a call that lost a race, as the contract tells callers to; at most 200 times.
-async fn insist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+pub async fn insist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
 {

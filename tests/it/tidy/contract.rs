@@ -157,3 +157,23 @@ fn reasons_that_are_not_given_yet_are_not_promised() {
         assert!(!promised.contains(reason), "{reason} is promised: take it off the list");
     }
 }
+
+#[test]
+fn every_reason_of_the_contract_is_refused_in_a_journey() {
+    let comments = comments();
+    let promised: BTreeSet<_> = codes(&comments).map(str::to_owned).collect();
+    let is_promised =
+        |reason: &String| promised.contains(reason) || comments.contains(&format!(", {reason}: "));
+    let mut journeys = String::new();
+    for (path, text) in files(&["tests/it"], &["rs"]) {
+        if !path.contains("/tidy") {
+            journeys += &text;
+        }
+    }
+    let untested: Vec<_> = given()
+        .into_iter()
+        .filter(is_promised)
+        .filter(|reason| !journeys.contains(&format!("\"{reason}\"")))
+        .collect();
+    assert!(untested.is_empty(), "no journey is refused with: {untested:#?}");
+}
