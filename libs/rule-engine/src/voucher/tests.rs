@@ -219,6 +219,27 @@ proptest! {
     }
 }
 
+// V-2: what no voucher may pay needs no voucher to be loaded.
+#[test]
+fn vouchers_are_wanted_where_one_may_pay() {
+    use VoucherStrategy::{ChosenByUser, NearestExpiryThenLargest};
+    for (choice, wanted) in [
+        (by(NearestExpiryThenLargest, None), true),
+        (by(NearestExpiryThenLargest, Some(1)), true),
+        (by(NearestExpiryThenLargest, Some(0)), false),
+        (by(ChosenByUser, None), false),
+        (by(ChosenByUser, Some(1)), false),
+        (named(&[1], None), true),
+        (named(&[1], Some(1)), true),
+        (named(&[1], Some(0)), false),
+        (named(&[], None), false),
+        (named(&[], Some(1)), false),
+        (VoucherChoice::None, false),
+    ] {
+        assert_eq!(choice.allows_vouchers(), wanted, "{choice:?}");
+    }
+}
+
 // V-1
 #[test]
 fn begun_months_of_odd_days_count() {

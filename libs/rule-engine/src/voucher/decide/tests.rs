@@ -159,6 +159,10 @@ fn a_named_voucher_that_cannot_be_used_refuses_the_payment() {
     );
     let refusal = refused.refusal();
     assert_eq!(refusal.reason, Reason::VoucherNotApplicable);
+    insta::assert_snapshot!(
+        refusal.message,
+        @"Voucher 00000000-0000-0000-0000-000000000001 cannot be combined with a discount; Voucher 00000000-0000-0000-0000-000000000003 is used up; Voucher 00000000-0000-0000-0000-000000000009 does not exist."
+    );
     assert_eq!(
         refusal.metadata["voucher_ids"],
         [id(1), id(3), id(9)].map(|id| id.to_string()).join(",")
@@ -202,6 +206,33 @@ fn a_voucher_pays_nothing_of_items_that_it_is_not_for() {
     let choice = by(NearestExpiryThenLargest, None);
     assert_eq!(shown(&payment(&items, &vouchers, 50, &choice)), "1:50 cash:50");
     assert_eq!(shown(&payment(&items, &vouchers, 49, &choice)), "99 of 100");
+}
+
+// V-4, W-4: what vouchers and cash leave is the channel's, in the same proportions.
+#[test]
+fn a_channel_pays_what_vouchers_and_cash_leave() {
+    let items = [item("i-1", 100), item("i-2", 200), item("i-3", 0)];
+    let vouchers = [voucher(1, 90, "2026-12-01T00:00:00Z")];
+    let choice = by(NearestExpiryThenLargest, None);
+    for (cash, expected) in [
+        (0, [(0, 70), (0, 140), (0, 0)]),
+        (30, [(10, 60), (20, 120), (0, 0)]),
+        (209, [(70, 0), (139, 1), (0, 0)]),
+        (210, [(70, 0), (140, 0), (0, 0)]),
+        (500, [(70, 0), (140, 0), (0, 0)]),
+    ] {
+        let coverage = cover(&payment(&items, &vouchers, cash, &choice)).unwrap();
+        assert_eq!(coverage.vouchers, [VoucherPayment { voucher: id(1), paid: 90, forfeited: 0 }]);
+        let parts: Vec<_> = coverage.items.iter().map(|it| (it.cash, it.channel)).collect();
+        assert_eq!(parts, expected, "cash {cash}");
+        let sums = expected.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        assert_eq!((coverage.cash, coverage.channel), sums);
+        let weighed = weigh(&payment(&items, &vouchers, cash, &choice), true).unwrap();
+        assert_eq!((weighed.coverage, weighed.missing), (coverage, 0));
+    }
+    // Nothing is left to a channel where none is asked.
+    let explained = explain(&payment(&items, &vouchers, 30, &choice)).unwrap();
+    assert_eq!((explained.coverage.channel, explained.missing), (0, 180));
 }
 
 // V-5
@@ -277,6 +308,7 @@ fn every_voucher_that_does_not_pay_says_why() {
     let large = [voucher(4, 100, "2026-11-02T00:00:00Z"), all[1].clone()];
     assert_eq!(passed_over(&rule(NearestExpiryThenLargest, Some(1)), &large), [(2, NotNeeded)]);
     assert_eq!(passed_over(&named(&[1, 2], None), &all), [(3, NotNamed)]);
+    assert_eq!(passed_over(&named(&[2, 4], None), &large), [(2, NotNeeded)]);
     let chosen = [(3, NotChosen), (1, NotChosen), (2, NotChosen)];
     assert_eq!(passed_over(&rule(ChosenByUser, None), &all), chosen);
     assert_eq!(passed_over(&VoucherChoice::None, &all), chosen);

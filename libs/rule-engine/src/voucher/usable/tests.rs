@@ -79,6 +79,8 @@ fn every_constraint_holds_on_one_side_and_not_on_the_other() {
             |_| (),
             Some(WhyNot::ShareTooSmall { percent: 1 }),
         ),
+        // Of what costs nothing no share is too small.
+        (|it| it.largest_share_percent = Some(1), |item| item.payable = 0, None),
     ];
     for (number, (terms, change, why_not)) in cases.iter().enumerate() {
         let mut item = item("i-1", 50);
