@@ -181,6 +181,21 @@ const CHECKS: &[Check] = &[
 /// The tables that the checks read.
 const TABLES: &[&str] = &["wallets", "vouchers", "payments", "entries", "callbacks", "refunds"];
 
+/// How much of the tables is looked at at a time, and how much is told.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Wallets, payments or refunds at a time.
+    page: u64,
+    /// Entries of the chains at a time.
+    entries: u64,
+    /// Findings of one kind at the most.
+    most: usize,
+}
+
+impl Bounds {
+    const USUAL: Self = Self { page: 500, entries: 1_000, most: audit::MOST };
+}
+
 /// What an audit found.
 #[derive(Debug)]
 pub struct Audited {
@@ -198,9 +213,9 @@ impl Store {
         let transaction = self.database.begin_survey().await?;
         let only = account.map(|account| Only { account, tables: TABLES });
         let mut findings = audit::findings_of(&transaction, CHECKS, only).await?;
-        findings.extend(parts::check(&transaction, backend, account).await?);
-        findings.extend(refunds::check(&transaction, backend, account).await?);
-        findings.extend(chain::check(&transaction, backend, account).await?);
+        findings.extend(parts::check(&transaction, backend, account, Bounds::USUAL).await?);
+        findings.extend(refunds::check(&transaction, backend, account, Bounds::USUAL).await?);
+        findings.extend(chain::check(&transaction, backend, account, Bounds::USUAL).await?);
         let mut wallets = wallet::Entity::find();
         if let Some(account) = account {
             wallets = wallets.filter(wallet::Column::Account.eq(account));
@@ -210,3 +225,6 @@ impl Store {
         Ok(Audited { findings, wallets })
     }
 }
+
+#[cfg(test)]
+mod tests;

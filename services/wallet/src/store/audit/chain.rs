@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use platform::{
-    audit::{Finding, MOST},
-    database::Backend,
-};
+use platform::{audit::Finding, database::Backend};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
+use super::Bounds;
 use crate::{
     domain::{Hash, Link},
     store::{
@@ -26,17 +24,12 @@ use crate::{
 const CHAIN: &str = "the hashes of the ledger are one chain up to its head (W-2)";
 const ANCHORED: &str = "the ledger is the one that was anchored (W-2)";
 
-/// Wallets looked at at a time.
-const WALLETS: u64 = 500;
-
-/// Entries looked at at a time.
-const ENTRIES: u64 = 1_000;
-
 /// Where the ledgers are not what was booked: of each, the first entry that is off.
 pub async fn check(
     transaction: &DatabaseTransaction,
     backend: Backend,
     account: Option<&str>,
+    bounds: Bounds,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = String::new();
@@ -46,16 +39,16 @@ pub async fn check(
             .filter(Condition::all().add_option(of_account))
             .filter(wallet::Column::Account.gt(after))
             .order_by_asc(wallet::Column::Account)
-            .limit(WALLETS)
+            .limit(bounds.page)
             .all(transaction)
             .await?;
         let Some(last) = page.last() else { return Ok(findings) };
         after = last.account.clone();
-        for walk in walk(transaction, backend, page).await?.into_values() {
+        for walk in walk(transaction, backend, page, bounds).await?.into_values() {
             findings.extend(walk.end());
         }
-        if findings.len() >= MOST {
-            findings.truncate(MOST);
+        if findings.len() >= bounds.most {
+            findings.truncate(bounds.most);
             return Ok(findings);
         }
     }
@@ -66,6 +59,7 @@ async fn walk(
     transaction: &DatabaseTransaction,
     backend: Backend,
     wallets: Vec<wallet::Model>,
+    bounds: Bounds,
 ) -> Result<BTreeMap<String, Walk>, StoreError> {
     let mut walks: BTreeMap<_, _> =
         wallets.into_iter().map(|row| (row.account.clone(), Walk::new(row))).collect();
@@ -94,7 +88,7 @@ async fn walk(
             .filter(further)
             .order_by_asc(entry::Column::Account)
             .order_by_asc(entry::Column::Number)
-            .limit(ENTRIES)
+            .limit(bounds.entries)
             .all(transaction)
             .await?;
         let Some(newest) = page.last() else { return Ok(walks) };

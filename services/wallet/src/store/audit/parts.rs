@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use platform::{
-    audit::{Finding, MOST},
-    database::Backend,
-};
+use platform::{audit::Finding, database::Backend};
 use rule_engine::voucher::Coverage;
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
@@ -13,6 +10,7 @@ use sea_orm::{
     prelude::Uuid,
 };
 
+use super::Bounds;
 use crate::{
     domain::LedgerAccount,
     store::{
@@ -25,9 +23,6 @@ use crate::{
 
 const TAKEN: &str = "the parts of a payment are what each source paid of it (V-4)";
 const HELD: &str = "what is held for a payment is what its parts say (W-3)";
-
-/// Payments looked at at a time.
-const PAGE: u64 = 500;
 
 #[derive(Debug, FromQueryResult)]
 struct Moved {
@@ -45,6 +40,7 @@ pub async fn check(
     transaction: &DatabaseTransaction,
     backend: Backend,
     account: Option<&str>,
+    bounds: Bounds,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = Uuid::nil();
@@ -55,7 +51,7 @@ pub async fn check(
             .filter(payment::Column::State.is_in([SUCCEEDED, PENDING]))
             .filter(payment::Column::PaymentId.gt(after))
             .order_by_asc(payment::Column::PaymentId)
-            .limit(PAGE)
+            .limit(bounds.page)
             .all(transaction)
             .await?;
         let Some(last) = page.last() else { return Ok(findings) };
@@ -68,7 +64,8 @@ pub async fn check(
                 findings.push(Finding { invariant, subject, found });
             }
         }
-        if findings.len() >= MOST {
+        if findings.len() >= bounds.most {
+            findings.truncate(bounds.most);
             return Ok(findings);
         }
     }
@@ -166,3 +163,6 @@ fn held(entries: &[Moved]) -> BySource {
 fn source_of_hold(name: &str) -> Option<&str> {
     name.strip_prefix("hold:").and_then(|rest| rest.split_once(':')).map(|(_, source)| source)
 }
+
+#[cfg(test)]
+mod tests;

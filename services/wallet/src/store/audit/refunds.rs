@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use platform::{
-    audit::{Finding, MOST},
-    database::Backend,
-};
+use platform::{audit::Finding, database::Backend};
 use rule_engine::voucher::ItemParts;
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
@@ -13,6 +10,7 @@ use sea_orm::{
     prelude::Uuid,
 };
 
+use super::Bounds;
 use crate::{
     domain::{LedgerAccount, Outcome, Payment, Refund},
     store::{
@@ -24,9 +22,6 @@ use crate::{
 
 const PARTS: &str = "a refund gives back what the payment's parts say, each once (O-6)";
 const BOOKED: &str = "the entries of a refund are what it gives back (V-5)";
-
-/// Refunds looked at at a time.
-const PAGE: u64 = 500;
 
 #[derive(Debug, FromQueryResult)]
 struct Moved {
@@ -44,6 +39,7 @@ pub async fn check(
     transaction: &DatabaseTransaction,
     backend: Backend,
     account: Option<&str>,
+    bounds: Bounds,
 ) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = Uuid::nil();
@@ -53,7 +49,7 @@ pub async fn check(
             .filter(Condition::all().add_option(of_account))
             .filter(refund::Column::RefundId.gt(after))
             .order_by_asc(refund::Column::RefundId)
-            .limit(PAGE)
+            .limit(bounds.page)
             .all(transaction)
             .await?;
         let Some(last) = page.last() else { return Ok(findings) };
@@ -72,7 +68,8 @@ pub async fn check(
             let finding = off.map(|(invariant, found)| Finding { invariant, subject, found });
             findings.extend(finding);
         }
-        if findings.len() >= MOST {
+        if findings.len() >= bounds.most {
+            findings.truncate(bounds.most);
             return Ok(findings);
         }
     }

@@ -50,7 +50,11 @@ async fn restore(world: &World) {
 /// What the check of the chains finds.
 async fn off(world: &World) -> Vec<String> {
     let transaction = world.database.begin_snapshot().await.unwrap();
-    let findings = check(&transaction, world.database.backend(), None).await.unwrap();
+    let backend = world.database.backend();
+    let findings = check(&transaction, backend, None, Bounds::USUAL).await.unwrap();
+    // Wherever its pages end.
+    let bounds = Bounds { page: 1, entries: 2, most: 100 };
+    assert_eq!(check(&transaction, backend, None, bounds).await.unwrap(), findings);
     let shown = |it: &Finding| format!("{}: {}", it.subject, it.invariant);
     findings.iter().map(shown).collect()
 }
