@@ -116,8 +116,7 @@ impl Till {
         if let Some(ended) = &ended {
             unit.end_payments([ended].into_iter()).await?;
         }
-        let brings = first && confirmed.amount.minor() > 0;
-        keep(&unit, signed, &payment.account, &confirmed, brings, now).await?;
+        keep(&unit, signed, &payment.account, &confirmed, first, now).await?;
         unit.save([&purse].into_iter()).await?;
         unit.commit().await?;
         point(Fault::AfterConfirm);

@@ -8,7 +8,7 @@ use rule_engine::voucher::VoucherChoice;
 
 use super::*;
 use crate::{
-    domain::{Outcome, Payment},
+    domain::{Charge, Outcome, Payment, Voucher},
     store::Part,
     tests::*,
 };
@@ -343,6 +343,45 @@ async fn repeated_vouchers_are_issued_once_all_or_none() {
         issue.once.digest = digest(2);
         let error = world.wallets.issue(&issue).await.unwrap_err();
         assert_eq!(error.reason(), "REQUEST_ID_REUSED");
+        world.assert_sound().await;
+    })
+    .await;
+}
+
+// O-3: whatever has become of them since.
+#[tokio::test]
+async fn repeated_vouchers_are_answered_as_they_were_issued() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 0).await;
+        let grants = vec![
+            grant(30, 30, |terms| terms.single_use = true),
+            grant(40, 30, |_| ()),
+            grant(50, 30, |_| ()),
+            grant(60, 1, |_| ()),
+        ];
+        let issue = Issue { once: world.once(1), grants };
+        let issued = world.wallets.issue(&issue).await.unwrap().into_inner();
+        let ids: Vec<_> = issued.iter().map(|voucher| voucher.id).collect();
+
+        // One is used and loses its rest, one is held, one is revoked, and one expires.
+        let with = |voucher| VoucherChoice::Named { ids: [voucher].into(), max_per_payment: None };
+        world.charge(Charge { choice: with(ids[0]), ..charge(1, 10) }).await.unwrap();
+        let mut held = checkout(2, 100);
+        held.charge.choice = with(ids[1]);
+        world.check_out(held).await.unwrap();
+        world.wallets.revoke(&acme(), ids[2], "").await.unwrap();
+        world.clock.set(noon() + TimeDelta::days(1) + crate::domain::MAX_SKEW);
+        assert_eq!(world.wallets.expire_vouchers(10).await.unwrap().done, 1);
+        let named: Vec<_> = ids.iter().map(|&id| (acme(), id)).collect();
+        let found = world.store.vouchers_by_id(&named).await.unwrap();
+        let parts = |it: &Voucher| [it.captured, it.forfeited, it.held, it.voided, it.expired];
+        let parts: Vec<_> = ids.iter().map(|id| parts(&found[id])).collect();
+        let all = [[10, 20, 0, 0, 0], [0, 0, 40, 0, 0], [0, 0, 0, 50, 0], [0, 0, 0, 0, 60]];
+        assert_eq!(parts, all);
+
+        let again = world.wallets.issue(&issue).await.unwrap();
+        assert!(is_repeat(&again));
+        assert_eq!(again.into_inner(), issued);
         world.assert_sound().await;
     })
     .await;

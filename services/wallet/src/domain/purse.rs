@@ -265,3 +265,6 @@ impl Purse {
             .with("wallet_currency", self.wallet.currency))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,7 @@ fn forfeits_due(
         .filter(stays_paid)
         .flat_map(|item| item.vouchers.iter().map(|&(id, _)| id))
         .collect();
-    let due = coverage.vouchers.iter().filter(|it| it.forfeited > 0);
+    let due = coverage.vouchers.iter();
     due.filter(|it| !still_used.contains(&it.voucher) && !over.contains(&it.voucher))
         .map(|it| (it.voucher, it.forfeited))
         .collect()

@@ -34,7 +34,7 @@ fn every_movement_is_one_entry_and_they_are_numbered() {
     let voucher = format!("3 voucher:{} 30", id(1));
     assert_eq!(shown, ["1 external:deposit 100", "2 issued:voucher 50", &voucher, "4 cash 60"]);
     assert_eq!(purse.wallet().cash, 40);
-    assert_eq!(purse.change().cash, 40);
+    assert_eq!((purse.change().cash, purse.change().issued), (40, 50));
 }
 
 // V-3, A-3
@@ -121,6 +121,19 @@ fn a_voucher_is_usable_from_its_start_up_to_its_end() {
     ] {
         assert_eq!(voucher(remaining).state(now), state, "{remaining} at {now}");
     }
+
+    // What is booked outlives the clock: what was lost at the end, and that it was revoked.
+    let ended = Voucher { captured: 3, expired: 7, ..voucher(0) };
+    assert_eq!(ended.state(until), VoucherState::Expired);
+    for (remaining, now) in [(10, from), (10, until), (0, from)] {
+        let revoked = Voucher { revoked: true, ..voucher(remaining) };
+        assert_eq!(revoked.state(now), VoucherState::Revoked);
+        assert_eq!(revoked.usable().remaining, 0);
+        assert!(revoked.is_over(now));
+    }
+    let whole = voucher(10);
+    assert_eq!(whole.usable().remaining, 10);
+    assert_eq!((whole.is_over(until - instant), whole.is_over(until)), (false, true));
 }
 
 // O-8
@@ -152,7 +165,10 @@ fn the_names_of_ledger_accounts_read_back() {
     ] {
         assert_eq!(account.to_string().parse(), Ok(account));
     }
-    for unknown in ["", "cash:", "voucher:", "voucher:7", "gold", "hold:cash", "external:bank"] {
+    let elsewhere = format!("hold:{payment}:gold");
+    for unknown in
+        ["", "cash:", "voucher:", "voucher:7", "gold", "hold:cash", "external:bank", &elsewhere]
+    {
         assert!(unknown.parse::<LedgerAccount>().is_err(), "{unknown}");
     }
 }

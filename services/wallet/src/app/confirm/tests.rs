@@ -124,6 +124,22 @@ async fn a_confirmation_at_the_end_of_the_intent_is_too_late() {
     .await;
 }
 
+// W-4: a failure books no money, and so none under a name that it gives.
+#[tokio::test]
+async fn money_that_a_failure_named_is_booked_when_it_comes() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 0).await;
+        let intent = world.intend(1, 40).await;
+        let failed = not_paid(intent, "failed");
+        let failed = failed.replace(r#""data": {"#, r#""data": {"channel_payment_id": "CP-1", "#);
+        assert_eq!(world.told("m-1", &failed).await, "VOIDED 0");
+        assert_eq!(world.told("m-2", &paid(intent, "CP-1", 40)).await, "PAID_TOO_LATE 40");
+        assert_eq!(world.both().await, (40, 0));
+        world.assert_sound().await;
+    })
+    .await;
+}
+
 // W-4: in whatever order they come.
 #[tokio::test]
 async fn news_without_money_void_or_change_nothing() {

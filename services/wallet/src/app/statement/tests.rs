@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+use rule_engine::voucher::{PayableItem, ProductScope};
 
 use super::*;
 use crate::tests::*;
@@ -123,6 +124,71 @@ async fn what_is_given_back_names_its_instances() {
         }
     })
     .await;
+}
+
+/// Has a payment taken: of `i-1` 10 from cash and 50 from the channel, of `i-2` 40 from a voucher
+/// that forfeits 10.
+async fn paid_by_all(world: &World) {
+    world.with_cash(&acme(), 10).await;
+    let of_disks = grant(50, 60, |terms| {
+        terms.products = ProductScope::Only(["disk".parse().unwrap()].into());
+        terms.single_use = true;
+    });
+    let issue = crate::app::Issue { once: world.once(1), grants: vec![of_disks] };
+    world.wallets.issue(&issue).await.unwrap();
+    let mut mixed = checkout(1, 100);
+    let disk = PayableItem { product: "disk".parse().unwrap(), ..item("i-2", 40) };
+    mixed.charge.items = vec![item("i-1", 60), disk];
+    let intent = world.check_out(mixed).await.unwrap().into_inner().intent.unwrap();
+    assert_eq!(world.told("m-1", &paid(intent.id, "CP-1", 50)).await, "PAID 50");
+}
+
+// W-3, W-4, V-5, O-6: of every source, and only what there is of it.
+#[tokio::test]
+async fn what_each_source_paid_and_gets_back_is_told_by_instance() {
+    for (through_channel, ended) in [
+        (false, &["12 Refund 50 0 0 60 [i-1 50]"][..]),
+        (true, &["12 Refund 0 0 0 10 [i-1 50]", "13 Refund 50 0 0 60 [i-1 50]"]),
+    ] {
+        on_each_database(async |world| {
+            paid_by_all(world).await;
+            let ask = crate::domain::RefundAsk {
+                refund: kernel::ids::RefundId(id(50)),
+                account: acme(),
+                payment: kernel::ids::PaymentId(id(1)),
+                instances: ["i-1", "i-2"].map(|name| name.parse().unwrap()).into(),
+                through_channel,
+                digest: digest(1),
+            };
+            world.wallets.refund(&ask).await.unwrap();
+            if through_channel {
+                let body = format!(
+                    r#"{{"type": "refund.failed", "data": {{"refund_id": "{}"}}}}"#,
+                    id(50)
+                );
+                assert_eq!(world.told("m-2", &body).await, "REFUND_REFUSED 50");
+            }
+            let whole = statement(world, month(0), part(None, 0, 20)).await;
+            let lines: Vec<_> = whole.lines.items.iter().map(shown).collect();
+            let expected = [
+                "1 Deposit 10 0 0 10 []",
+                "2 VoucherIssued 0 0 50 10 []",
+                "3 Hold 0 0 0 10 [i-2 40]",
+                "4 Hold -10 10 0 0 [i-1 10]",
+                "5 Payment 0 0 -40 0 [i-2 40]",
+                "6 VoucherForfeited 0 0 -10 0 []",
+                "7 Payment 0 -10 0 0 [i-1 10]",
+                "8 Payment 0 0 0 0 [i-1 50]",
+                "9 Refund 0 0 40 0 [i-2 40]",
+                "10 Refund 0 0 10 0 [i-2 10]",
+                "11 Refund 10 0 0 10 [i-1 10]",
+            ];
+            assert_eq!(lines, [&expected[..], ended].concat());
+            adds_up(&whole);
+            world.assert_sound().await;
+        })
+        .await;
+    }
 }
 
 /// Something that happens to an account.

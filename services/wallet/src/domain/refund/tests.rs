@@ -135,3 +135,23 @@ fn what_a_channel_refuses_goes_to_the_cash_balance() {
         assert_eq!(ended.asked, refund.asked);
     }
 }
+
+// O-6: only the opposite of what was said contradicts, and while nothing was said nothing does.
+#[test]
+fn a_channel_contradicts_itself_by_the_opposite_of_what_it_said() {
+    let plan = |names: &[&str]| {
+        plan(&ask(names, true), &payment(), &[].into(), &[].into(), noon()).unwrap()
+    };
+    // The channel paid `a` and nothing of `c`.
+    for names in [&["a"][..], &["a", "c"]] {
+        let pending = plan(names);
+        for (refund, of_confirmed, of_refused) in [
+            (pending.clone(), false, false),
+            (pending.clone().answered(true, noon()), false, true),
+            (pending.answered(false, noon()), true, false),
+        ] {
+            let contradicted = (refund.is_contradicted(true), refund.is_contradicted(false));
+            assert_eq!(contradicted, (of_confirmed, of_refused), "{refund:?}");
+        }
+    }
+}
