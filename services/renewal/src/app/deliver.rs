@@ -6,6 +6,7 @@ mod round;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use futures::future::{join_all, try_join_all};
 use kernel::ids::ProductId;
 use platform::database::retry;
@@ -20,6 +21,10 @@ use crate::store::{
     },
     instances::Loaded,
 };
+
+/// After how long a sweep takes nothing more: its caller waits for it, and a slow console can be told
+/// the rest by the next one.
+const LONG: TimeDelta = TimeDelta::seconds(15);
 
 /// How many calls one console gets at once.
 const AT_ONCE: u32 = 8;
@@ -125,7 +130,8 @@ impl Deliveries {
     ) -> Result<Delivered, OrderError> {
         let writer = self.orders.store.database().writer();
         let mut sum = Delivered::default();
-        while sum.taken < limit {
+        let started = self.orders.env.now();
+        while sum.taken < limit && self.orders.env.now() - started < LONG {
             let now = self.orders.env.now();
             let paused = silence.as_ref().is_some_and(|silence| silence.retry_at.is_some());
             if paused && !consoles::probe(writer, product, now, now + TAKEN_FOR).await? {

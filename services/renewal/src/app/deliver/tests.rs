@@ -14,7 +14,10 @@ use super::*;
 use crate::{
     app::correction::Wanted,
     domain::order::State,
-    store::orders::Order,
+    store::{
+        deliveries::outcome::{self, Told},
+        orders::Order,
+    },
     tests::{
         cloud::{Cloud, acme, at, bound, clouds, id, prepaid},
         purse::Trouble,
@@ -394,5 +397,34 @@ async fn two_sweeps_at_once_do_the_work_of_one() {
         assert_eq!(count(&cloud, "order.completed").await, 9);
         assert_eq!((count(&cloud, "order.refunded").await, cloud.purse.cash()), (1, 100));
         is_sound(&cloud).await;
+    }
+}
+
+// O-5: the one that comes later waits for the other, and sees that nothing is left to wait for.
+#[tokio::test]
+async fn of_two_items_acknowledged_at_once_the_later_one_completes_the_order() {
+    let (clouds, _folder) = clouds("deliver_race").await;
+    for cloud in clouds {
+        cloud.purse.put(200);
+        cloud.register(vec![prepaid("a", "served", END), prepaid("b", "served", END)]).await;
+        let order = cloud.order(&create_paid(1, &["a", "b"])).await.unwrap();
+        let now = at("2026-03-01 00:00");
+        let told = |name| [Told { account_id: acme(), id: id(name), version: i64::MAX }];
+        let first = cloud.store.begin().await.unwrap();
+        assert_eq!(outcome::acknowledge(&first, &told("a"), now).await.unwrap(), []);
+        let mut second = Box::pin(async {
+            let second = cloud.store.begin().await.unwrap();
+            let completed = outcome::acknowledge(&second, &told("b"), now).await.unwrap();
+            second.commit().await.unwrap();
+            completed
+        });
+        // Long enough for it to end, if it waited for nobody.
+        for _ in 0..20_000 {
+            assert!(futures::poll!(&mut second).is_pending(), "it does not wait");
+            tokio::task::yield_now().await;
+        }
+        first.commit().await.unwrap();
+        assert_eq!(second.await, [(acme(), order.id)]);
+        assert_eq!(cloud.reread(&order).await.state, State::Completed);
     }
 }
