@@ -15,6 +15,7 @@ mod money_races;
 mod prices;
 mod races;
 mod refusals;
+mod schedules;
 mod single;
 mod unify;
 mod wallet;

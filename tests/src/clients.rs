@@ -12,7 +12,9 @@ use proto::{
             order_service_client::OrderServiceClient,
         },
     },
-    scheduler::v1::scheduler_service_client::SchedulerServiceClient,
+    scheduler::v1::{
+        Run, RunNowRequest, WatchRunRequest, scheduler_service_client::SchedulerServiceClient,
+    },
     wallet::{
         internal::v1::sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
         v1::{
@@ -135,6 +137,19 @@ impl Clients {
     #[must_use]
     pub fn schedules(&self) -> SchedulerServiceClient<Channel> {
         SchedulerServiceClient::new(self.scheduler.clone())
+    }
+
+    /// Lets the schedule `kind` run now, and tells how it ended.
+    pub async fn sweep(&self, kind: &str) -> Run {
+        let asked = self.schedules().run_now(RunNowRequest { kind: kind.to_owned() }).await;
+        let run_id = asked.expect("a schedule").into_inner().run.expect("a run").run_id;
+        let watched = self.schedules().watch_run(WatchRunRequest { run_id }).await;
+        let mut steps = watched.expect("a run").into_inner();
+        let mut run = Run::default();
+        while let Some(step) = steps.message().await.expect("a step") {
+            run = step.run.expect("a run");
+        }
+        run
     }
 }
 

@@ -102,16 +102,7 @@ impl Deref for Suite {
 }
 
 /// What keeps the scheduler from doing anything that a test has not asked for.
-const NO_SCHEDULES: [&str; 8] = [
-    "--advance-interval-seconds",
-    "0",
-    "--anchor-interval-seconds",
-    "0",
-    "--expire-holds-interval-seconds",
-    "0",
-    "--expire-vouchers-interval-seconds",
-    "0",
-];
+const NO_SCHEDULES: [&str; 2] = ["--schedule-interval", "all=0"];
 
 impl Suite {
     /// Starts the suite.
@@ -361,7 +352,7 @@ channels:
 async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String> {
     let mut words = Vec::new();
     let unique = new_id().replace('-', "");
-    for role in ["catalog", "renewal", "wallet"] {
+    for role in SERVICES {
         let url = match backend {
             Backend::Sqlite => format!("sqlite://{}", folder.join(format!("{role}.db")).display()),
             Backend::Postgres => {
@@ -371,7 +362,7 @@ async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String
         words.extend([format!("--{role}-database-url"), url]);
     }
     let mut migrate = vec!["perennial".to_owned(), "migrate".to_owned()];
-    migrate.extend(["catalog", "renewal", "wallet"].map(str::to_owned));
+    migrate.extend(SERVICES.map(str::to_owned));
     migrate.extend(words.iter().cloned());
     let cli = Cli::try_parse_from(migrate).expect("a good command line");
     perennial::run(cli, Env::system()).await;

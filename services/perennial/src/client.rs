@@ -4,7 +4,7 @@
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
 //! catalog, accounts, instances, renewals, orders, checkout, wallet, vouchers,
-//! ledger, sandbox, operations: the commands
+//! ledger, sandbox, operations, schedules, sweep: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -21,6 +21,8 @@ mod orders;
 mod pages;
 mod renewals;
 mod sandbox;
+mod schedules;
+mod sweep;
 mod value;
 mod vouchers;
 mod wallet;
@@ -78,12 +80,12 @@ pub enum Command {
     /// What happened, in order.
     #[command(after_help = operations::EVENTS_EXAMPLES)]
     Events(operations::EventsArgs),
-    /// When the suite sweeps, and how the last run went.
-    #[command(after_help = operations::SCHEDULES_EXAMPLES)]
-    Schedules(operations::SchedulesArgs),
-    /// Run a schedule now.
-    #[command(after_help = operations::SWEEP_EXAMPLES)]
-    Sweep(operations::SweepArgs),
+    /// When the suite sweeps and how it went; pause, resume and watch it.
+    #[command(after_help = schedules::EXAMPLES)]
+    Schedules(schedules::SchedulesArgs),
+    /// Run schedules now, and watch them.
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::SweepArgs),
 }
 
 /// What stands above the client's flags in the manual.

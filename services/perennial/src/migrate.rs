@@ -17,8 +17,7 @@ pub async fn run(mut suite: SuiteArgs) -> anyhow::Result<ExitCode> {
             Role::Catalog => catalog::migrate(&suite.catalog).await,
             Role::Renewal => renewal::migrate(&suite.renewal).await,
             Role::Wallet => wallet::migrate(&suite.wallet).await,
-            // It keeps nothing.
-            Role::Scheduler => continue,
+            Role::Scheduler => scheduler::migrate(&suite.scheduler).await,
         };
         migrated.with_context(|| format!("could not migrate the {} database", role.name()))?;
         print(format_args!("{}: up to date\n", role.name()))?;

@@ -95,6 +95,7 @@ impl SuiteArgs {
         self.catalog.catalog_database_url = file(&self.data_dir, Role::Catalog)?;
         self.renewal.renewal_database_url = file(&self.data_dir, Role::Renewal)?;
         self.wallet.wallet_database_url = file(&self.data_dir, Role::Wallet)?;
+        self.scheduler.scheduler_database_url = file(&self.data_dir, Role::Scheduler)?;
         Ok(())
     }
 

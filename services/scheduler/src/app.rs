@@ -1,225 +1,229 @@
-//! Which schedules there are, when they run, and how the last run went.
+//! Which schedules there are, what is asked of them, and how their runs go.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod error;
+mod kinds;
+mod watch;
+mod work;
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use kernel::Env;
-use platform::client::{Connection, safe};
-use proto::{renewal::internal::v1 as renewal, wallet::internal::v1 as wallet};
-use tonic::Status;
+use tokio::sync::{Notify, Semaphore, watch as changes};
 
-/// Things that one call takes.
-const PAGE: i32 = 100;
+pub use self::{
+    error::SchedulerError,
+    kinds::{Ask, Interval, KINDS, Kind, Own, Page, Services},
+    work::keep_running,
+};
+use crate::{
+    domain::{self, Run, RunId},
+    store::{Store, Wanted},
+};
 
-/// Pages of one run: what is left then is taken by the next one.
-const MAX_PAGES: u32 = 1_000;
-
-/// The kind of the schedule that finishes orders which were left halfway (O-4).
-pub const ADVANCE: &str = "advance";
-/// The kind of the schedule that writes down where the chains of the ledgers stand (W-2).
-pub const ANCHOR: &str = "anchor";
-/// The kind of the schedule that releases what expired intents hold (W-3).
-pub const EXPIRE_HOLDS: &str = "expire-holds";
-/// The kind of the schedule that books out what remains of expired vouchers (V-5).
-pub const EXPIRE_VOUCHERS: &str = "expire-vouchers";
-
-/// Work that is done again and again.
+/// What the scheduler is told by its settings.
 #[derive(Debug, Clone)]
-pub struct Schedule {
-    pub kind: &'static str,
-    pub description: &'static str,
-    /// None: only when asked to.
-    pub interval: Option<Duration>,
-    pub last_run: Option<Run>,
-}
-
-/// One run of a schedule that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    pub started: DateTime<Utc>,
-    pub ended: DateTime<Utc>,
-    /// How many things it dealt with.
-    pub done: i64,
-    /// Why it failed, in words for people.
-    pub error: Option<String>,
-}
-
-/// Why a schedule was not run.
-#[derive(Debug, thiserror::Error)]
-pub enum SchedulerError {
-    #[error("there is no schedule {0:?}")]
-    NotFound(String),
-    #[error("the {service} service, which does the work, failed: {}", .status.message())]
-    Remote { service: &'static str, status: Status },
-}
-
-/// The services that do the work.
-#[derive(Debug, Clone)]
-pub struct Services {
-    pub renewal: Connection,
-    pub wallet: Connection,
-}
-
-/// Seconds between two runs; 0: only when asked to.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Intervals {
-    pub advance: u32,
-    pub anchor: u32,
-    pub expire_holds: u32,
-    pub expire_vouchers: u32,
+pub struct Settings {
+    pub intervals: Vec<Interval>,
+    /// How many parts the accounts are split into.
+    pub parts: u8,
+    /// How many pages of one kind are under way at a time.
+    pub pages: u8,
 }
 
 /// A schedule, and where it stands.
 #[derive(Debug)]
+pub struct Schedule {
+    pub kind: &'static Kind,
+    /// None: only when asked to.
+    pub interval: Option<Duration>,
+    pub paused: Option<DateTime<Utc>>,
+    /// When its next run is planned.
+    pub next: Option<DateTime<Utc>>,
+    /// The latest that has begun.
+    pub last_run: Option<Run>,
+}
+
+/// A kind with what is set for it.
+#[derive(Debug)]
 struct Plan {
-    kind: &'static str,
-    description: &'static str,
-    /// Which service does the work.
-    service: &'static str,
+    kind: &'static Kind,
     interval: Option<Duration>,
-    last_run: Mutex<Option<Run>>,
-    turn: tokio::sync::Mutex<()>,
+    /// What a run is split into.
+    parts: Vec<Range<i32>>,
+    /// A page of it may be under way for each.
+    pages: Semaphore,
+    /// How many permits there are.
+    width: usize,
 }
 
-impl Plan {
-    fn new(
-        (kind, service): (&'static str, &'static str),
-        seconds: u32,
-        description: &'static str,
-    ) -> Self {
-        let interval = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
-        let (last_run, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { kind, description, service, interval, last_run, turn }
-    }
-
-    fn last_run(&self) -> std::sync::MutexGuard<'_, Option<Run>> {
-        self.last_run.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Kinds that are taken one after the other over the same shards: one of this process at a time.
+#[derive(Debug)]
+struct Desk {
+    /// Where they stand among the plans.
+    plans: Vec<usize>,
+    shards: Range<i32>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Runs the schedules, each at most once at a time.
+/// Runs the schedules. All that it knows is in its database, where other schedulers read it too.
 #[derive(Debug)]
 pub struct Scheduler {
-    services: Services,
+    store: Store,
     env: Env,
+    services: Services,
+    /// What this one is called in leases.
+    holder: String,
     plans: Vec<Plan>,
+    desks: Vec<Desk>,
+    /// Somebody should look at what is due.
+    wake: Arc<Notify>,
+    /// A run has got further.
+    moved: changes::Sender<()>,
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
 }
 
 impl Scheduler {
-    pub fn new(services: Services, every: Intervals, env: Env) -> Self {
-        let (renewal, wallet) = ("renewal", "wallet");
-        let plans = vec![
-            Plan::new(
-                (ADVANCE, renewal),
-                every.advance,
-                "finishes orders that a crash or a lost answer left halfway",
-            ),
-            Plan::new(
-                (ANCHOR, wallet),
-                every.anchor,
-                "writes down where the chains of hashes of the ledgers stand",
-            ),
-            Plan::new(
-                (EXPIRE_HOLDS, wallet),
-                every.expire_holds,
-                "releases what payments hold whose channel has not confirmed in time",
-            ),
-            Plan::new(
-                (EXPIRE_VOUCHERS, wallet),
-                every.expire_vouchers,
-                "books out what remains of vouchers that have expired",
-            ),
-        ];
-        Self { services, env, plans }
+    pub fn new(kinds: &'static [Kind], services: Services, settings: &Settings) -> Self {
+        let Own { store, env, .. } = services.own.clone();
+        let plans: Vec<_> = kinds.iter().map(|kind| Plan::new(kind, settings)).collect();
+        Self {
+            holder: env.next_id().to_string(),
+            desks: desks(&plans),
+            plans,
+            store,
+            env,
+            services,
+            wake: Arc::default(),
+            moved: changes::Sender::new(()),
+        }
     }
 
-    /// The schedules, by kind.
-    pub fn schedules(&self) -> Vec<Schedule> {
-        let schedule = |plan: &Plan| Schedule {
-            kind: plan.kind,
-            description: plan.description,
-            interval: plan.interval,
-            last_run: plan.last_run().clone(),
+    fn plan(&self, kind: &str) -> Result<&Plan, SchedulerError> {
+        let plan = self.plans.iter().find(|plan| plan.kind.name == kind);
+        plan.ok_or_else(|| SchedulerError::UnknownKind(kind.to_owned()))
+    }
+
+    /// The schedules, in the order in which one pass takes them.
+    pub async fn schedules(&self) -> Result<Vec<Schedule>, SchedulerError> {
+        let now = self.env.now();
+        let paused = self.store.board().await?.paused;
+        let latest = Run::all(self.store.latest(now).await?);
+        let mut latest: BTreeMap<_, _> =
+            latest.into_iter().map(|run| (run.id.kind.clone(), run)).collect();
+        let schedule = |plan: &Plan| {
+            let Plan { kind, interval, .. } = plan;
+            let paused = paused.get(kind.name).copied();
+            let next = interval.filter(|_| paused.is_none());
+            Schedule {
+                kind,
+                interval: *interval,
+                paused,
+                next: next.map(|interval| domain::planned(now, interval) + interval),
+                last_run: latest.remove(kind.name),
+            }
         };
-        self.plans.iter().map(schedule).collect()
+        Ok(self.plans.iter().map(schedule).collect())
     }
 
-    /// Runs the schedule `kind` now, or after the run that is under way.
-    pub async fn run(&self, kind: &str) -> Result<Run, SchedulerError> {
-        let plan = self.plans.iter().find(|plan| plan.kind == kind);
-        let plan = plan.ok_or_else(|| SchedulerError::NotFound(kind.to_owned()))?;
-        let _turn = plan.turn.lock().await;
-        let started = self.env.now();
-        let mut done = 0;
-        let result = self.sweep(plan.kind, &mut done).await;
-        let error = result.as_ref().err().map(|status| status.message().to_owned());
-        let run = Run { started, ended: self.env.now(), done, error };
-        *plan.last_run() = Some(run.clone());
-        result
-            .map(|()| run)
-            .map_err(|status| SchedulerError::Remote { service: plan.service, status })
+    async fn schedule(&self, kind: &'static Kind) -> Result<Schedule, SchedulerError> {
+        let found = self.schedules().await?.into_iter().find(|it| it.kind.name == kind.name);
+        found.ok_or_else(|| SchedulerError::UnknownKind(kind.name.to_owned()))
     }
 
-    /// Takes page after page until no more is due, and counts what was taken.
-    async fn sweep(&self, kind: &str, done: &mut i64) -> Result<(), Status> {
-        for _ in 0..MAX_PAGES {
-            let (taken, more) = safe(|| self.page(kind)).await?;
-            *done += i64::from(taken);
-            if !more {
-                break;
-            }
-        }
-        Ok(())
+    /// Keeps the schedule `kind` from running by itself.
+    pub async fn pause(&self, kind: &str) -> Result<Schedule, SchedulerError> {
+        let kind = self.plan(kind)?.kind;
+        self.store.pause(kind.name, self.env.now()).await?;
+        self.schedule(kind).await
     }
 
-    /// Takes a page: how much was taken, and whether more is due.
-    async fn page(&self, kind: &str) -> Result<(i32, bool), Status> {
-        let wallet =
-            || wallet::sweep_service_client::SweepServiceClient::new(self.services.wallet.clone());
-        match kind {
-            ANCHOR => {
-                let request = wallet::AnchorChainsRequest { limit: PAGE };
-                let page = wallet().anchor_chains(request).await?.into_inner();
-                Ok((page.anchored, page.more))
-            }
-            EXPIRE_HOLDS => {
-                let request = wallet::ExpireHoldsRequest { limit: PAGE };
-                let page = wallet().expire_holds(request).await?.into_inner();
-                Ok((page.voided, page.more))
-            }
-            EXPIRE_VOUCHERS => {
-                let request = wallet::ExpireVouchersRequest { limit: PAGE };
-                let page = wallet().expire_vouchers(request).await?.into_inner();
-                Ok((page.expired, page.more))
-            }
-            _ => {
-                let renewal = self.services.renewal.clone();
-                let mut sweeps = renewal::sweep_service_client::SweepServiceClient::new(renewal);
-                let page = sweeps.advance(renewal::AdvanceRequest { limit: PAGE }).await?;
-                Ok((page.get_ref().taken, page.get_ref().more))
-            }
-        }
+    /// Lets the schedule `kind` run by itself again.
+    pub async fn resume(&self, kind: &str) -> Result<Schedule, SchedulerError> {
+        let kind = self.plan(kind)?.kind;
+        self.store.resume(kind.name).await?;
+        self.wake.notify_one();
+        self.schedule(kind).await
+    }
+
+    /// Asks for a run of the schedule `kind`, which begins when it can.
+    pub async fn run_now(&self, kind: &str) -> Result<Run, SchedulerError> {
+        let plan = self.plan(kind)?;
+        let id = self.store.ask(plan.kind.name, &plan.parts, self.env.now()).await?;
+        self.wake.notify_one();
+        self.run(&id).await
+    }
+
+    /// The run `id`.
+    pub async fn run(&self, id: &RunId) -> Result<Run, SchedulerError> {
+        let parts = self.store.run(id, self.env.now()).await?;
+        Run::all(parts).pop().ok_or_else(|| SchedulerError::UnknownRun(id.to_string()))
+    }
+
+    /// A part of the list of runs, whether more follow, and how many there are in all where that is
+    /// asked.
+    pub async fn runs(
+        &self,
+        kind: &str,
+        mut wanted: Wanted,
+        with_total: bool,
+    ) -> Result<(Vec<Run>, bool, Option<u64>), SchedulerError> {
+        wanted.kind = match kind {
+            "" => None,
+            kind => Some(self.plan(kind)?.kind.name),
+        };
+        let size = usize::try_from(wanted.size).unwrap_or(usize::MAX);
+        wanted.size += 1;
+        let mut runs = Run::all(self.store.list(&wanted, self.env.now()).await?);
+        let more = runs.len() > size;
+        runs.truncate(size);
+        let total = if with_total { Some(self.store.count(wanted.kind).await?) } else { None };
+        Ok((runs, more, total))
+    }
+
+    /// What time it is: the rate of a run is told as of now.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.env.now()
     }
 }
 
-/// Runs every schedule on start and at its interval, until `scheduler` is dropped.
-pub fn keep_running(scheduler: &Arc<Scheduler>) {
-    for plan in &scheduler.plans {
-        let Some(interval) = plan.interval else { continue };
-        let (kind, scheduler) = (plan.kind, Arc::downgrade(scheduler));
-        tokio::spawn(async move {
-            while let Some(scheduler) = scheduler.upgrade() {
-                if let Err(error) = scheduler.run(kind).await {
-                    tracing::warn!(schedule.kind = kind, %error, "a run failed and is repeated");
-                }
-                drop(scheduler);
-                tokio::time::sleep(interval).await;
-            }
-        });
+impl Plan {
+    fn new(kind: &'static Kind, settings: &Settings) -> Self {
+        let seconds = Interval::of(kind, &settings.intervals);
+        let interval = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
+        let parts = if kind.sharded {
+            domain::parts(settings.parts)
+        } else {
+            std::iter::once(0..0).collect()
+        };
+        let width = usize::from(settings.pages.max(1));
+        Self { kind, interval, parts, pages: Semaphore::new(width), width }
     }
+}
+
+/// The kinds that follow each other, and each of their parts.
+fn desks(plans: &[Plan]) -> Vec<Desk> {
+    let mut chains: Vec<Vec<usize>> = Vec::new();
+    for (index, Plan { kind, .. }) in plans.iter().enumerate() {
+        let before = |chain: &&mut Vec<usize>| {
+            chain.iter().any(|&other| plans[other].kind.name == kind.after)
+        };
+        match chains.iter_mut().find(before) {
+            Some(chain) => chain.push(index),
+            None => chains.push(vec![index]),
+        }
+    }
+    let parts = |chain: Vec<usize>| {
+        let parts = plans[chain[0]].parts.clone();
+        let desk = move |shards| Desk { plans: chain.clone(), shards, turn: Arc::default() };
+        parts.into_iter().map(desk)
+    };
+    chains.into_iter().flat_map(parts).collect()
 }
 
 #[cfg(test)]

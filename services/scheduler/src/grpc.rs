@@ -1,18 +1,28 @@
 //! Messages to commands, results to messages, errors to statuses.
 
-use std::{collections::HashMap, sync::Arc};
+mod show;
 
+use std::{str::FromStr as _, sync::Arc};
+
+use futures::{StreamExt as _, stream::BoxStream};
 use platform::{
-    client::pass_on,
-    status::{ApiError, BadRequest, SERVICE_UNAVAILABLE, status_of},
+    page::{PageTokenInvalid, PageTokens, page_size},
+    status::{BadRequest, status_of},
 };
 use proto::{
-    convert::timestamp,
     scheduler::v1::{self as pb, scheduler_service_server::SchedulerService},
+    r#type::v1 as wire,
 };
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
-use crate::app::{Run, Schedule, Scheduler, SchedulerError};
+use crate::{
+    app::{Scheduler, SchedulerError},
+    domain::RunId,
+    store::Wanted,
+};
+
+/// The most rows that a page leaps over.
+const MOST_SKIPPED: i32 = 100_000;
 
 /// The service on the wire.
 #[derive(Debug)]
@@ -24,6 +34,10 @@ impl SchedulerGrpc {
     pub fn new(scheduler: Arc<Scheduler>) -> Self {
         Self { scheduler }
     }
+
+    fn show(&self, run: &crate::domain::Run) -> pb::Run {
+        show::run(run, self.scheduler.now())
+    }
 }
 
 #[tonic::async_trait]
@@ -32,76 +46,113 @@ impl SchedulerService for SchedulerGrpc {
         &self,
         _: Request<pb::ListSchedulesRequest>,
     ) -> Result<Response<pb::ListSchedulesResponse>, Status> {
-        let schedules = self.scheduler.schedules().into_iter().map(Into::into).collect();
+        let (schedules, now) = (self.scheduler.schedules().await?, self.scheduler.now());
+        let schedules = schedules.iter().map(|schedule| show::schedule(schedule, now)).collect();
         Ok(Response::new(pb::ListSchedulesResponse { schedules }))
+    }
+
+    async fn pause_schedule(
+        &self,
+        request: Request<pb::PauseScheduleRequest>,
+    ) -> Result<Response<pb::PauseScheduleResponse>, Status> {
+        let schedule = self.scheduler.pause(named("kind", &request.get_ref().kind)?).await?;
+        let schedule = Some(show::schedule(&schedule, self.scheduler.now()));
+        Ok(Response::new(pb::PauseScheduleResponse { schedule }))
+    }
+
+    async fn resume_schedule(
+        &self,
+        request: Request<pb::ResumeScheduleRequest>,
+    ) -> Result<Response<pb::ResumeScheduleResponse>, Status> {
+        let schedule = self.scheduler.resume(named("kind", &request.get_ref().kind)?).await?;
+        let schedule = Some(show::schedule(&schedule, self.scheduler.now()));
+        Ok(Response::new(pb::ResumeScheduleResponse { schedule }))
     }
 
     async fn run_now(
         &self,
         request: Request<pb::RunNowRequest>,
     ) -> Result<Response<pb::RunNowResponse>, Status> {
-        let kind = request.into_inner().kind;
-        if kind.is_empty() {
-            let mut bad = BadRequest::default();
-            bad.note("kind", "is required");
-            return Err(bad.into_status());
-        }
-        let run = self.scheduler.run(&kind).await?;
-        Ok(Response::new(pb::RunNowResponse { run: Some(run.into()) }))
+        let run = self.scheduler.run_now(named("kind", &request.get_ref().kind)?).await?;
+        Ok(Response::new(pb::RunNowResponse { run: Some(self.show(&run)) }))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<pb::ListRunsRequest>,
+    ) -> Result<Response<pb::ListRunsResponse>, Status> {
+        let mut request = request.into_inner();
+        let page = request.page.take().unwrap_or_default();
+        let tokens = PageTokens::of("ListRuns", &request);
+        let wanted = wanted(&page, &tokens)?;
+        let (runs, more, total) =
+            self.scheduler.runs(&request.kind, wanted, page.with_total).await?;
+        let last = runs.last().filter(|_| more);
+        let page = wire::PageResponse {
+            next_page_token: last.map(|run| tokens.issue(&run.id.to_string())).unwrap_or_default(),
+            total_size: total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
+        };
+        let runs = runs.iter().map(|run| self.show(run)).collect();
+        Ok(Response::new(pb::ListRunsResponse { runs, page: Some(page) }))
+    }
+
+    async fn get_run(
+        &self,
+        request: Request<pb::GetRunRequest>,
+    ) -> Result<Response<pb::GetRunResponse>, Status> {
+        let run = self.scheduler.run(&run_id(&request.get_ref().run_id)?).await?;
+        Ok(Response::new(pb::GetRunResponse { run: Some(self.show(&run)) }))
+    }
+
+    type WatchRunStream = BoxStream<'static, Result<pb::WatchRunResponse, Status>>;
+
+    async fn watch_run(
+        &self,
+        request: Request<pb::WatchRunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let runs = self.scheduler.watch(run_id(&request.get_ref().run_id)?).await?;
+        let scheduler = Arc::clone(&self.scheduler);
+        let answers = runs.map(move |run| {
+            let run = Some(show::run(&run?, scheduler.now()));
+            Ok(pb::WatchRunResponse { run })
+        });
+        Ok(Response::new(answers.boxed()))
     }
 }
 
-impl From<Schedule> for pb::Schedule {
-    fn from(schedule: Schedule) -> Self {
-        let seconds = schedule.interval.map_or(0, |interval| interval.as_secs());
-        Self {
-            kind: schedule.kind.to_owned(),
-            description: schedule.description.to_owned(),
-            interval_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
-            last_run: schedule.last_run.map(Into::into),
-        }
+/// What `field` names.
+fn named<'a>(field: &'static str, text: &'a str) -> Result<&'a str, Status> {
+    if text.is_empty() {
+        let mut bad = BadRequest::default();
+        bad.note(field, "is required");
+        return Err(bad.into_status());
     }
+    Ok(text)
 }
 
-impl From<Run> for pb::Run {
-    fn from(run: Run) -> Self {
-        Self {
-            start_time: Some(timestamp(run.started)),
-            end_time: Some(timestamp(run.ended)),
-            done: run.done,
-            error: run.error.unwrap_or_default(),
-        }
-    }
+/// No run has an id that is not one.
+fn run_id(text: &str) -> Result<RunId, Status> {
+    let id = named("run_id", text)?;
+    Ok(RunId::from_str(id).map_err(|_| SchedulerError::UnknownRun(id.to_owned()))?)
 }
 
-impl ApiError for SchedulerError {
-    fn code(&self) -> Code {
-        match self {
-            Self::NotFound(_) => Code::NotFound,
-            Self::Remote { .. } => Code::Unavailable,
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::NotFound(_) => "SCHEDULE_NOT_FOUND",
-            Self::Remote { .. } => SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn metadata(&self) -> HashMap<String, String> {
-        match self {
-            Self::NotFound(kind) => HashMap::from([("kind".to_owned(), kind.clone())]),
-            Self::Remote { .. } => HashMap::new(),
-        }
-    }
+/// Which part of the list is asked for.
+fn wanted(page: &wire::PageRequest, tokens: &PageTokens) -> Result<Wanted, Status> {
+    let mut bad = BadRequest::default();
+    let size = bad.field("page.page_size", page_size(page.page_size));
+    let skip = match page.skip {
+        0..=MOST_SKIPPED => Ok(page.skip.unsigned_abs()),
+        _ => Err(format!("must be 0 to {MOST_SKIPPED}")),
+    };
+    let skip = bad.field("page.skip", skip);
+    let after = tokens.read(&page.page_token)?;
+    let after = after.map(|id| id.parse().map_err(|_| PageTokenInvalid)).transpose()?;
+    let Some((size, skip)) = size.zip(skip) else { return Err(bad.into_status()) };
+    Ok(Wanted { kind: None, after, size: size.into(), skip: skip.into() })
 }
 
 impl From<SchedulerError> for Status {
     fn from(error: SchedulerError) -> Self {
-        match error {
-            SchedulerError::Remote { service, status } => pass_on(service, status),
-            error @ SchedulerError::NotFound(_) => status_of(&error),
-        }
+        status_of(&error)
     }
 }

@@ -1,29 +1,40 @@
 //! The scheduler: when the suite sweeps.
 //!
 //! ```text
-//! grpc ──▶ app          grpc: wire ⇄ commands, errors ⇒ statuses
-//!                       app:  which schedules there are, when they run, how the last run went
+//! grpc ──▶ app ──▶ domain          grpc:   wire ⇄ commands, errors ⇒ statuses
+//!           │                      app:    which schedules there are; takes leases, has pages done,
+//!           │                              keeps how runs go; reads the clock
+//!           └────▶ store           domain: when something is due, what a run comes to; no I/O
+//!                                  store:  leases, runs, and what is paused
 //! ```
 //!
 //! Nothing is queued: what is due is derived from the rows of the service that does the work, so a
-//! run that is missed, doubled or late does no harm, and several schedulers may run at once.
+//! run that is missed, doubled or late does no harm, and several schedulers may run at once. Leases
+//! only save work.
 //!
 //! **Invariant:** touches no row of another service.
 
 mod app;
+mod domain;
 mod grpc;
+mod store;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use kernel::Env;
-use platform::client::{Deadlines, Peer};
+use platform::{
+    client::{Deadlines, Peer},
+    database::{Database, DatabaseUrl, Durability},
+};
 use proto::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use tonic::service::RoutesBuilder;
 
 use self::{
-    app::{Intervals, Scheduler, Services},
+    app::{Interval, KINDS, Own, Scheduler, Services, Settings},
     grpc::SchedulerGrpc,
+    store::{Migrator, Store},
 };
 
 /// How long one page of a sweep may take.
@@ -34,48 +45,105 @@ const SWEEP_DEADLINE: Duration = Duration::from_secs(25);
 #[group(id = "scheduler")]
 #[command(next_help_heading = "Scheduler")]
 pub struct Args {
+    /// Database of the scheduler: `sqlite://FILE` or `postgres://USER@HOST/NAME`. All schedulers of a
+    /// suite share one.
+    #[arg(
+        long,
+        env = "PERENNIAL_SCHEDULER_DATABASE_URL",
+        default_value = "sqlite://data/scheduler.db",
+        hide_env_values = true
+    )]
+    pub scheduler_database_url: DatabaseUrl,
+
     /// Where the renewal service is.
     #[arg(long, env = "PERENNIAL_RENEWAL_ADDRESS", default_value = "http://127.0.0.1:50051")]
     pub renewal_address: Peer,
-
-    /// Seconds between two sweeps over unfinished orders; 0: only when asked to.
-    #[arg(long, env = "PERENNIAL_ADVANCE_INTERVAL_SECONDS", default_value_t = 10)]
-    pub advance_interval_seconds: u32,
 
     /// Where the wallet service is: where the renewal service finds it too.
     #[arg(skip)]
     pub wallet_address: Option<Peer>,
 
-    /// Seconds between two sweeps over payments whose channel has not confirmed in time; 0: only
-    /// when asked to.
-    #[arg(long, env = "PERENNIAL_EXPIRE_HOLDS_INTERVAL_SECONDS", default_value_t = 60)]
-    pub expire_holds_interval_seconds: u32,
+    /// Seconds between two runs of a schedule, as KIND=SECONDS; `all` is every schedule, 0 means only
+    /// when asked to, and of several the last counts. `perennial schedules` lists them.
+    #[arg(
+        long = "schedule-interval",
+        env = "PERENNIAL_SCHEDULE_INTERVALS",
+        value_name = "KIND=SECONDS",
+        value_delimiter = ','
+    )]
+    schedule_intervals: Vec<Interval>,
 
-    /// Seconds between two sweeps over vouchers that have expired; 0: only when asked to.
-    #[arg(long, env = "PERENNIAL_EXPIRE_VOUCHERS_INTERVAL_SECONDS", default_value_t = 3_600)]
-    pub expire_vouchers_interval_seconds: u32,
+    /// How many parts the accounts are split into; each is swept by one scheduler at a time.
+    #[arg(
+        long,
+        env = "PERENNIAL_SCHEDULE_PARTS",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub schedule_parts: u8,
 
-    /// Seconds between two times that the chains of hashes of the ledgers are written down; 0: only
-    /// when asked to.
-    #[arg(long, env = "PERENNIAL_ANCHOR_INTERVAL_SECONDS", default_value_t = 86_400)]
-    pub anchor_interval_seconds: u32,
+    /// How many pages of each schedule this process has under way at a time.
+    #[arg(
+        long,
+        env = "PERENNIAL_SCHEDULE_PAGES",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub schedule_pages: u8,
+
+    /// Days that runs of schedules are kept; those that found nothing to do are kept for one.
+    #[arg(
+        long,
+        env = "PERENNIAL_SCHEDULE_RUNS_DAYS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub schedule_runs_days: u16,
 }
 
-/// Adds the service to `routes`, and sweeps from now on for as long as the routes live.
-#[expect(clippy::unused_async, reason = "every service is mounted alike")]
+/// Connects to the database, sees to its schema, adds the service to `routes`, and sweeps from now on
+/// for as long as the routes live.
+///
+/// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
+/// [`migrate`] changes it.
 pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
     let deadlines = Deadlines { request: SWEEP_DEADLINE, ..Deadlines::default() };
     let renewal = args.renewal_address.connect_within(deadlines);
     let wallet = args.wallet_address.as_ref().context("nobody says where the wallet is")?;
     let wallet = wallet.connect_within(deadlines);
-    let every = Intervals {
-        advance: args.advance_interval_seconds,
-        anchor: args.anchor_interval_seconds,
-        expire_holds: args.expire_holds_interval_seconds,
-        expire_vouchers: args.expire_vouchers_interval_seconds,
+    let database = connect(args).await?;
+    database.prepare::<Migrator>().await.context("the scheduler database is not ready")?;
+    let keep = TimeDelta::days(args.schedule_runs_days.into());
+    let own = Own {
+        store: Store::new(database),
+        env,
+        keep,
+        #[cfg(test)]
+        script: Arc::default(),
     };
-    let scheduler = Arc::new(Scheduler::new(Services { renewal, wallet }, every, env));
+    let settings = Settings {
+        intervals: args.schedule_intervals.clone(),
+        parts: args.schedule_parts,
+        pages: args.schedule_pages,
+    };
+    let scheduler = Arc::new(Scheduler::new(&KINDS, Services { renewal, wallet, own }, &settings));
     app::keep_running(&scheduler);
     routes.add_service(SchedulerServiceServer::new(SchedulerGrpc::new(scheduler)));
     Ok(())
 }
+
+/// Brings the schema up to date.
+pub async fn migrate(args: &Args) -> anyhow::Result<()> {
+    let database = connect(args).await?;
+    database.migrate::<Migrator>().await.context("could not migrate the scheduler database")
+}
+
+async fn connect(args: &Args) -> anyhow::Result<Database> {
+    // Nothing here is worth a disk's promise: what is due is derived.
+    Database::connect(&args.scheduler_database_url, Durability::Normal)
+        .await
+        .context("could not connect to the scheduler database")
+}
+
+#[cfg(test)]
+mod tests;

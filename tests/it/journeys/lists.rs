@@ -1,9 +1,8 @@
-//! Lists of orders, and the schedules of the sweeps.
+//! Lists of orders.
 
 use platform::page::MAX_PAGE_SIZE;
 use proto::{
     renewal::v1::{CancelOrderRequest, ListOrdersRequest, ListOrdersResponse, order::State},
-    scheduler::v1::{ListSchedulesRequest, RunNowRequest},
     r#type::v1::PageRequest,
 };
 use tests::{Suite, fixture::*, refusal};
@@ -98,34 +97,6 @@ crate::journeys! {
         for size in [0, 3, most, most + 1, i32::MAX] {
             let request = paged(size, "", of("acme"));
             assert_eq!(list(suite, request).await.unwrap().orders.len(), 3);
-        }
-    }
-
-    /// O-4: an operator sees when the sweep ran, and lets it run.
-    async fn schedules_are_listed_and_run_when_asked_to(suite) {
-        let schedules = suite.schedules().list_schedules(ListSchedulesRequest {}).await.unwrap();
-        let kinds: Vec<_> =
-            schedules.into_inner().schedules.into_iter().map(|schedule| schedule.kind).collect();
-        assert_eq!(kinds, ["advance", "anchor", "expire-holds", "expire-vouchers"]);
-
-        let request = RunNowRequest { kind: "advance".to_owned() };
-        let run = suite.schedules().run_now(request).await.unwrap().into_inner().run.unwrap();
-        assert_eq!((run.done, run.error.as_str()), (0, ""));
-
-        let schedules = suite.schedules().list_schedules(ListSchedulesRequest {}).await.unwrap();
-        assert_eq!(schedules.into_inner().schedules[0].last_run, Some(run));
-    }
-
-    async fn schedules_that_do_not_exist_are_not_run(suite) {
-        let long = "x".repeat(1 << 20);
-        for (kind, code, reason) in [
-            ("", Code::InvalidArgument, "INVALID_REQUEST"),
-            ("Advance", Code::NotFound, "SCHEDULE_NOT_FOUND"),
-            (long.as_str(), Code::NotFound, "SCHEDULE_NOT_FOUND"),
-        ] {
-            let request = RunNowRequest { kind: kind.to_owned() };
-            let refused = refusal(suite.schedules().run_now(request).await);
-            assert_eq!(refused, (code, reason.to_owned()));
         }
     }
 }

@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use proto::{
     catalog::v1::ListProductsResponse,
     renewal::v1::{ListInstancesResponse, ListOrdersResponse},
+    scheduler::v1::ListRunsResponse,
     r#type::v1::{PageRequest, PageResponse},
     wallet::v1::{GetStatementResponse, ListEntriesResponse, ListVouchersResponse},
 };
@@ -76,6 +77,7 @@ paged! {
     ListEntriesResponse: entries;
     ListVouchersResponse: vouchers, uses;
     GetStatementResponse: lines;
+    ListRunsResponse: runs;
 }
 
 /// The page that `args` ask for, or all pages as if they were one.

@@ -156,7 +156,9 @@ fn settings(data: &TempDir) -> anyhow::Result<Settings> {
     let folder = data.path().to_str().context("the temporary folder has an odd name")?;
     let channels = format!("{folder}/{}", gateway::CHANNELS_FILE);
     let words = ["demo", "--data-dir", folder, "--listen", "127.0.0.1:0"];
-    let words = words.into_iter().chain(["--wallet-channels", &channels]);
+    // What is due is done when a story says so.
+    let more = ["--wallet-channels", &channels, "--schedule-interval", "all=0"];
+    let words = words.into_iter().chain(more);
     Ok(Settings::try_parse_from(words)?)
 }
 
