@@ -15,5 +15,5 @@ mod suite;
 pub use self::{
     clients::{bad_fields, metadata, reason, refusal},
     fixture::at,
-    suite::{Backend, Layout, SANDBOX_SECRET, Suite},
+    suite::{Another, Backend, Layout, SANDBOX_SECRET, Suite},
 };

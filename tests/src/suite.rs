@@ -20,11 +20,12 @@ use proto::{
             create_renewal_order_request::What,
         },
     },
+    scheduler::v1::scheduler_service_client::SchedulerServiceClient,
     wallet::v1::{ListVouchersRequest, Voucher},
 };
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::Status;
+use tonic::{Status, transport::Channel};
 
 use crate::{
     clients::Clients,
@@ -86,6 +87,15 @@ struct Started {
     process: Process,
 }
 
+/// One more scheduler, until it is dropped.
+#[derive(Debug)]
+pub struct Another {
+    /// What it serves.
+    pub schedules: SchedulerServiceClient<Channel>,
+    _process: Option<Process>,
+    _stop: Option<DropGuard>,
+}
+
 /// A command line with nothing but what the suite takes.
 #[derive(Debug, clap::Parser)]
 struct Line {
@@ -135,19 +145,13 @@ impl Suite {
         words.extend(SERVICES.map(str::to_owned));
         words.extend(databases.iter().cloned());
         words.extend(NO_SCHEDULES.map(str::to_owned));
-        let suite = Line::try_parse_from(words).expect("a good command line").suite;
-        let listen = "127.0.0.1:0".parse().expect("an address");
-        let args = ServeArgs { listen, request_timeout_seconds: 30, drain_seconds: 0 };
-        let env = Env::with_clock(Arc::clone(&clock) as _);
-        let stop = CancellationToken::new();
-        let started = serve::start(suite, args, env, stop.clone()).await;
-        let (address, _) = started.expect("the suite starts");
+        let (port, stop) = serve_here(words, &clock).await;
         Self {
-            clients: Clients::at(address.port()),
+            clients: Clients::at(port),
             clock: TestClock::Manual(clock),
             databases,
             processes: Vec::new(),
-            _stop: Some(stop.drop_guard()),
+            _stop: Some(stop),
             folder,
         }
     }
@@ -233,6 +237,33 @@ impl Suite {
             TestClock::Manual(clock) => clock.set(now),
             TestClock::File(path) => FileClock::set(path, now),
         }
+    }
+
+    /// One more scheduler on the same database, which runs all schedules at an interval of so many
+    /// seconds.
+    pub async fn another_scheduler(&self, seconds: u32) -> Another {
+        let every = format!("all={seconds}");
+        let mut words: Vec<String>;
+        if let TestClock::File(clock) = &self.clock {
+            let mut processes = self.processes.iter();
+            let found = processes.find(|started| started.roles == ["scheduler"]);
+            words = found.expect("a scheduler in a process of its own").words.clone();
+            words.extend(["--schedule-interval".to_owned(), every]);
+            let process = Process::start(&words, 0, clock, None);
+            let schedules = SchedulerServiceClient::new(crate::clients::channel(process.port));
+            return Another { schedules, _process: Some(process), _stop: None };
+        }
+        words = ["perennial", "scheduler"].map(str::to_owned).to_vec();
+        words.extend(self.databases.iter().cloned());
+        for other in ["renewal", "wallet"] {
+            let address = format!("http://127.0.0.1:{}", self.clients.wallet_port);
+            words.extend([format!("--{other}-address"), address]);
+        }
+        words.extend(["--schedule-interval".to_owned(), every]);
+        let TestClock::Manual(clock) = &self.clock else { unreachable!("a file is dealt with") };
+        let (port, stop) = serve_here(words, clock).await;
+        let schedules = SchedulerServiceClient::new(crate::clients::channel(port));
+        Another { schedules, _process: None, _stop: Some(stop) }
     }
 
     /// Finishes what is due of unfinished orders, in at most 100 pages.
@@ -326,6 +357,18 @@ impl Suite {
         let found = vouchers.vouchers.into_iter().find(|voucher| voucher.voucher_id == id);
         found.expect("the voucher is listed")
     }
+}
+
+/// Serves what `words` say in this process, and tells on which port and what stops it.
+async fn serve_here(words: Vec<String>, clock: &Arc<ManualClock>) -> (u16, DropGuard) {
+    let suite = Line::try_parse_from(words).expect("a good command line").suite;
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let args = ServeArgs { listen, request_timeout_seconds: 30, drain_seconds: 0 };
+    let env = Env::with_clock(Arc::clone(clock) as _);
+    let stop = CancellationToken::new();
+    let started = serve::start(suite, args, env, stop.clone()).await;
+    let (address, _) = started.expect("the services start");
+    (address.port(), stop.drop_guard())
 }
 
 /// The payment channel `sandbox` as words of the command line.

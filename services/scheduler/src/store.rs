@@ -9,7 +9,7 @@ mod sql;
 use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
-use platform::database::{Database, MaybeTransient, is_transient, retry};
+use platform::database::{Database, MaybeTransient, Trouble, retry};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
 
 pub use self::migration::Migrator;
@@ -28,8 +28,11 @@ pub enum StoreError {
 }
 
 impl MaybeTransient for StoreError {
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if is_transient(error))
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Database(error) => error.trouble(),
+            Self::Corrupt(_) => Trouble::Lasting,
+        }
     }
 }
 

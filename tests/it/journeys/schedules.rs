@@ -1,5 +1,6 @@
 //! What operators see of the sweeps, and what they do about them.
 
+use chrono::TimeDelta;
 use proto::scheduler::v1::{
     GetRunRequest, ListRunsRequest, ListSchedulesRequest, PauseScheduleRequest,
     ResumeScheduleRequest, Run, RunNowRequest, Schedule, WatchRunRequest, run::State,
@@ -45,7 +46,7 @@ crate::journeys! {
         let since = paused.schedule.unwrap().pause_time;
         assert!(since.is_some());
 
-        suite.set_clock(suite.now() + chrono::TimeDelta::minutes(1));
+        suite.set_clock(suite.now() + TimeDelta::minutes(1));
         let again = suite.schedules().pause_schedule(pause).await.unwrap().into_inner();
         assert_eq!(again.schedule.unwrap().pause_time, since, "it has been paused all the time");
         assert_eq!(suite.sweep("advance").await.state(), State::Done);
@@ -60,7 +61,7 @@ crate::journeys! {
         for kind in ["advance", "anchor", "advance"] {
             // Two runs of one instant are two runs all the same.
             expected.insert(0, suite.sweep(kind).await.run_id);
-            suite.set_clock(suite.now() + chrono::TimeDelta::seconds(1));
+            suite.set_clock(suite.now() + TimeDelta::seconds(1));
         }
         let mut found = Vec::new();
         let mut page_token = String::new();
@@ -114,5 +115,33 @@ crate::journeys! {
             let refused = refusal(suite.schedules().list_runs(request).await);
             assert_eq!(refused, (code, reason.to_owned()));
         }
+    }
+
+    /// Schedulers that share a database do each thing once, whoever comes first; and once, too, when
+    /// many planned times have passed meanwhile.
+    async fn schedulers_share_the_work(suite) {
+        let others = [suite.another_scheduler(60).await, suite.another_scheduler(60).await];
+        let mut planned = Vec::new();
+        // Runs that found nothing are forgotten after a day.
+        for later in [TimeDelta::hours(20), TimeDelta::minutes(1), TimeDelta::zero()] {
+            planned.insert(0, suite.now().timestamp());
+            for Schedule { kind, .. } in schedules(suite).await {
+                let done = |runs: &[Run]| {
+                    let done = runs.iter().filter(|run| run.state() == State::Done).count();
+                    done == planned.len()
+                };
+                while !done(&runs(suite, &kind).await) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            suite.set_clock(suite.now() + later);
+        }
+        for Schedule { kind, .. } in schedules(suite).await {
+            let runs = runs(suite, &kind).await;
+            let times: Vec<_> = runs.iter().map(|run| run.planned_time.unwrap().seconds).collect();
+            assert_eq!(times, planned, "{kind}");
+            assert!(runs.iter().flat_map(|run| &run.parts).all(|part| part.attempts == 1), "{kind}");
+        }
+        drop(others);
     }
 }

@@ -82,7 +82,7 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 const PURGED: i64 = 1_000;
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 5] = [
+pub static KINDS: [Kind; 6] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -95,6 +95,21 @@ pub static KINDS: [Kind; 5] = [
                 let request = renewal::AdvanceRequest { limit: SMALL_PAGE };
                 let page = services.renewal().advance(request).await?.into_inner();
                 Ok(Page::of(page.taken, page.advanced, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "deliver",
+        description: "tells the consoles of products what their instances are entitled to (O-5)",
+        service: "renewal",
+        sharded: false,
+        every: 5,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = renewal::DeliverDueRequest { limit: SMALL_PAGE };
+                let page = services.renewal().deliver_due(request).await?.into_inner();
+                Ok(Page::of(page.taken, page.done, page.more))
             })
         },
     },
