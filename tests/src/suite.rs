@@ -1,5 +1,7 @@
 //! The suite, running on empty databases of its own.
 
+mod another;
+
 use std::{
     fs,
     ops::Deref,
@@ -20,12 +22,11 @@ use proto::{
             create_renewal_order_request::What,
         },
     },
-    scheduler::v1::scheduler_service_client::SchedulerServiceClient,
     wallet::v1::{ListVouchersRequest, Voucher},
 };
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{
     clients::Clients,
@@ -34,6 +35,8 @@ use crate::{
     postgres,
     process::Process,
 };
+
+pub use self::another::Another;
 
 /// The services, those that others call first.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
@@ -85,15 +88,6 @@ struct Started {
     /// What it was started with.
     words: Vec<String>,
     process: Process,
-}
-
-/// One more scheduler, until it is dropped.
-#[derive(Debug)]
-pub struct Another {
-    /// What it serves.
-    pub schedules: SchedulerServiceClient<Channel>,
-    _process: Option<Process>,
-    _stop: Option<DropGuard>,
 }
 
 /// A command line with nothing but what the suite takes.
@@ -237,33 +231,6 @@ impl Suite {
             TestClock::Manual(clock) => clock.set(now),
             TestClock::File(path) => FileClock::set(path, now),
         }
-    }
-
-    /// One more scheduler on the same database, which runs all schedules at an interval of so many
-    /// seconds.
-    pub async fn another_scheduler(&self, seconds: u32) -> Another {
-        let every = format!("all={seconds}");
-        let mut words: Vec<String>;
-        if let TestClock::File(clock) = &self.clock {
-            let mut processes = self.processes.iter();
-            let found = processes.find(|started| started.roles == ["scheduler"]);
-            words = found.expect("a scheduler in a process of its own").words.clone();
-            words.extend(["--schedule-interval".to_owned(), every]);
-            let process = Process::start(&words, 0, clock, None);
-            let schedules = SchedulerServiceClient::new(crate::clients::channel(process.port));
-            return Another { schedules, _process: Some(process), _stop: None };
-        }
-        words = ["perennial", "scheduler"].map(str::to_owned).to_vec();
-        words.extend(self.databases.iter().cloned());
-        for other in ["renewal", "wallet"] {
-            let address = format!("http://127.0.0.1:{}", self.clients.wallet_port);
-            words.extend([format!("--{other}-address"), address]);
-        }
-        words.extend(["--schedule-interval".to_owned(), every]);
-        let TestClock::Manual(clock) = &self.clock else { unreachable!("a file is dealt with") };
-        let (port, stop) = serve_here(words, clock).await;
-        let schedules = SchedulerServiceClient::new(crate::clients::channel(port));
-        Another { schedules, _process: None, _stop: Some(stop) }
     }
 
     /// Finishes what is due of unfinished orders, in at most 100 pages.

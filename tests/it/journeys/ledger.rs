@@ -2,7 +2,6 @@
 
 use proto::{
     convert::timestamp,
-    scheduler::v1::RunNowRequest,
     r#type::v1::{BillingMode, OrderKind},
     wallet::{
         internal::v1::{AnchorChainsRequest, ExpireVouchersRequest},
@@ -148,8 +147,7 @@ crate::journeys! {
 
         let anchored = suite.wallet_sweeps().anchor_chains(AnchorChainsRequest { limit: 0 }).await;
         assert_eq!(anchored.unwrap().into_inner().anchored, 1);
-        let again = suite.schedules().run_now(RunNowRequest { kind: "anchor".to_owned() }).await;
-        assert_eq!(again.unwrap().into_inner().run.unwrap().done, 0);
+        assert_eq!(suite.sweep("anchor").await.done, 0);
         let audited = suite.ledgers().audit_ledger(AuditLedgerRequest::default()).await.unwrap();
         let audited = audited.into_inner();
         assert_eq!((audited.findings, audited.wallets), (Vec::new(), 1));

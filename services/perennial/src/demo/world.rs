@@ -18,7 +18,10 @@ use proto::{
         account_service_client::AccountServiceClient,
         instance_service_client::InstanceServiceClient, order_service_client::OrderServiceClient,
     },
-    scheduler::v1::{RunNowRequest, scheduler_service_client::SchedulerServiceClient},
+    scheduler::v1::{
+        Run, RunNowRequest, WatchRunRequest, run::State,
+        scheduler_service_client::SchedulerServiceClient,
+    },
     wallet::v1::{
         payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
         wallet_service_client::WalletServiceClient,
@@ -102,7 +105,14 @@ impl World {
     /// Runs a schedule now, and answers when it is done.
     pub async fn sweep(&self, kind: &str) -> anyhow::Result<()> {
         let mut schedules = SchedulerServiceClient::new(self.connection.clone());
-        schedules.run_now(RunNowRequest { kind: kind.to_owned() }).await?;
+        let asked = schedules.run_now(RunNowRequest { kind: kind.to_owned() }).await?.into_inner();
+        let run_id = asked.run.unwrap_or_default().run_id;
+        let mut steps = schedules.watch_run(WatchRunRequest { run_id }).await?.into_inner();
+        let mut last = Run::default();
+        while let Some(step) = steps.message().await? {
+            last = step.run.unwrap_or_default();
+        }
+        anyhow::ensure!(last.state() == State::Done, "{kind} did not end well: {}", last.error);
         Ok(())
     }
 
