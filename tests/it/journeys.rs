@@ -8,6 +8,7 @@ mod channels;
 mod delivery;
 mod instances;
 mod ledger;
+mod life;
 mod lists;
 mod mixed;
 mod money;

@@ -15,15 +15,19 @@ pub mod error;
 pub mod events;
 pub mod failure;
 pub mod instances;
+pub mod lifecycle;
 pub mod listing;
 pub mod lookup;
 pub mod pay;
 pub mod policies;
 pub mod preview;
+pub mod rebuild;
 pub mod refund;
 pub mod registration;
+pub mod remind;
 pub mod rules;
 pub mod settle;
+pub mod sweep;
 pub mod view;
 pub mod world;
 
@@ -38,7 +42,10 @@ use kernel::{
 use platform::together::Queue;
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
-    wallet::v1::{ChargeRequest, CreatePaymentIntentRequest, Payment, Refund, RefundRequest},
+    wallet::v1::{
+        self as wallet, ChargeRequest, CreatePaymentIntentRequest, Payment, PreviewPaymentRequest,
+        PreviewPaymentResponse, Refund, RefundRequest,
+    },
 };
 
 use self::{
@@ -99,6 +106,15 @@ pub trait Funds: fmt::Debug + Send + Sync {
 
     /// Gives items of a payment back, or tells how far that has come.
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError>;
+
+    /// What accounts can spend, at most 1,000; those without a wallet are left out.
+    async fn funds(&self, accounts: Vec<String>) -> Result<Vec<wallet::Funds>, RemoteError>;
+
+    /// What a payment would be paid with. Takes nothing.
+    async fn preview(
+        &self,
+        request: PreviewPaymentRequest,
+    ) -> Result<PreviewPaymentResponse, RemoteError>;
 }
 
 /// The operations on orders, whatever asks for them.

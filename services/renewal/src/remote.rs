@@ -19,8 +19,10 @@ use proto::{
     },
     r#type::v1::PageRequest,
     wallet::v1::{
-        ChargeRequest, CreatePaymentIntentRequest, GetPaymentsRequest, Payment, Refund,
+        self as wallet, ChargeRequest, CreatePaymentIntentRequest, GetFundsRequest,
+        GetPaymentsRequest, Payment, PreviewPaymentRequest, PreviewPaymentResponse, Refund,
         RefundRequest, VoidPaymentRequest, payment_service_client::PaymentServiceClient,
+        voucher_service_client::VoucherServiceClient,
     },
 };
 use tonic::Status;
@@ -131,14 +133,16 @@ const fn catalog_error(status: Status) -> RemoteError {
 #[derive(Debug)]
 pub struct RemoteWallet {
     client: PaymentServiceClient<Connection>,
+    vouchers: VoucherServiceClient<Connection>,
 }
 
 impl RemoteWallet {
     /// The wallet that answers on `connection`.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
+        let vouchers = VoucherServiceClient::new(connection.clone());
         let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
-        Self { client }
+        Self { client, vouchers: vouchers.max_decoding_message_size(MAX_ANSWER) }
     }
 }
 
@@ -197,6 +201,28 @@ impl Funds for RemoteWallet {
             refund.ok_or_else(|| no_answer("wallet", "the answer has no refund"))
         });
         refund.map_err(|status| RemoteError { service: "wallet", status })
+    }
+
+    async fn funds(&self, account_ids: Vec<String>) -> Result<Vec<wallet::Funds>, RemoteError> {
+        let request = GetFundsRequest { account_ids };
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.get_funds(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        answer.await.map(|answer| answer.into_inner().funds).map_err(error)
+    }
+
+    async fn preview(
+        &self,
+        request: PreviewPaymentRequest,
+    ) -> Result<PreviewPaymentResponse, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.vouchers.clone(), request.clone());
+            async move { client.preview_payment(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        answer.await.map(tonic::Response::into_inner).map_err(error)
     }
 }
 

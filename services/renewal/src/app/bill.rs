@@ -262,6 +262,18 @@ pub fn voucher_choice(
     wallet::VoucherChoice { choice: Some(choice), max_per_payment }
 }
 
+/// Which vouchers may pay an automatic renewal: what the profile says (V-2).
+pub fn automatic_vouchers(profile: &AccountProfile) -> wallet::VoucherChoice {
+    use wallet::voucher_choice::Choice;
+    let rule = &profile.vouchers.automatic;
+    let max_per_payment = rule.max_per_payment.map(count);
+    let choice = Choice::Rule(types::VoucherRule {
+        strategy: strategy_message(rule.strategy).into(),
+        max_per_payment,
+    });
+    wallet::VoucherChoice { choice: Some(choice), max_per_payment }
+}
+
 const fn strategy_message(strategy: VoucherStrategy) -> types::VoucherStrategy {
     match strategy {
         VoucherStrategy::NearestExpiryThenLargest => {

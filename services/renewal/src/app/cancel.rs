@@ -157,6 +157,27 @@ pub async fn end(
     Ok(true)
 }
 
+/// Ends unpaid orders as expired, each for its own reason, in the caller's transaction, which has
+/// locked them and drops their claims itself; answers what is to be told. One statement.
+pub async fn expire_many(
+    transaction: &DatabaseTransaction,
+    ended: Vec<(Order, Refusal)>,
+) -> Result<Vec<Event>, StoreError> {
+    let mut orders = Vec::with_capacity(ended.len());
+    let mut told = Vec::with_capacity(ended.len());
+    for (mut order, why) in ended {
+        let event = Event::new(event_of(State::Expired), order.account.clone()).of_order(order.id);
+        told.push(event.with("reason", why.reason));
+        order.state = State::Expired;
+        order.ended_why = Some(refusal_message(why));
+        order.next_attempt_at = None;
+        order.attempts = 0;
+        orders.push(order);
+    }
+    orders::bulk::expire(transaction, &orders).await?;
+    Ok(told)
+}
+
 /// Calls off those of `orders` that await their payment, because of `reason`, within the caller's
 /// transaction (I-2: a change of the configuration), which has locked them and then the instances
 /// that they hold. Orders that are being paid, or have ended, are left alone.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use kernel::ids::InstanceId;
 use rule_engine::{
     due::{AutoFacts, AutoPlan, Decision, DueFacts, due_reminder, due_time},
     group::{Group, Groups},
@@ -80,6 +81,35 @@ impl Facts<'_> {
         })
     }
 
+    /// The expiry that all of this is about.
+    #[must_use]
+    pub const fn end(&self) -> DateTime<Utc> {
+        self.end
+    }
+
+    /// The zone of its account.
+    #[must_use]
+    pub const fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// The state that is recorded.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// It is recorded that it has entered `state`.
+    pub const fn enter(&mut self, state: State) {
+        self.state = state;
+    }
+
+    /// When it leaves the recorded state by its dates, and for which.
+    #[must_use]
+    pub fn leaves(&self) -> Option<(DateTime<Utc>, State)> {
+        lifecycle(&self.lifecycle, self.end, self.zone).leaves(self.state)
+    }
+
     /// The state that the dates say.
     fn state_at(&self, now: DateTime<Utc>) -> State {
         lifecycle(&self.lifecycle, self.end, self.zone).state_at(now)
@@ -97,6 +127,12 @@ impl<'w> Dues<'w> {
     ) -> Self {
         let profile = profile_of(account, catalogue);
         Self { world, groups: Groups::of(world, now), account, profile, now }
+    }
+
+    /// The group of an instance.
+    #[must_use]
+    pub fn group(&self, id: &InstanceId) -> Option<&Group<'w>> {
+        self.groups.get(id)
     }
 
     /// What is due of the instance depends on these; none where nothing of it ever is, because it is
@@ -158,13 +194,16 @@ impl<'w> Dues<'w> {
         Some(others.map_or(all.max(quiet), |others| others.min(all.max(quiet))))
     }
 
-    /// Until when no further reminder of the account is sent: nothing where one would say something
-    /// that is no longer true by then.
+    /// Until when no further reminder of the account is sent: nothing where one would come too late by
+    /// then.
     #[must_use]
     pub fn quiet_until(&self, facts: &Facts<'_>) -> Option<DateTime<Utc>> {
         let quiet = self.account.noted.no_reminder_before.filter(|quiet| self.now < *quiet)?;
-        let now = due_reminder(&facts.view(false), self.now);
-        now.is_none_or(|reminder| quiet < reminder.until).then_some(quiet)
+        // Before the expiry nobody waits beyond it.
+        let expires = Some(facts.end).filter(|end| self.now < *end);
+        let in_time = |until: DateTime<Utc>| quiet < expires.map_or(until, |end| end.min(until));
+        let reminder = due_reminder(&facts.view(false), self.now);
+        reminder.is_none_or(|reminder| in_time(reminder.until)).then_some(quiet)
     }
 }
 

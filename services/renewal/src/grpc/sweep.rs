@@ -1,15 +1,19 @@
 //! `SweepService`: what the scheduler asks for.
 
+mod page;
+
 use platform::status::BadRequest;
 use proto::renewal::internal::v1::{
-    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse,
+    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, ExpireDueRequest,
+    ExpireDueResponse, RebuildDueRequest, RebuildDueResponse, RemindDueRequest, RemindDueResponse,
     sweep_service_server::SweepService,
 };
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
+use self::page::{Cursor, Shards, failed, next};
 use crate::{
-    app::{Orders, deliver::Deliveries},
+    app::{Orders, deliver::Deliveries, rebuild::Rebuild},
     wire::count,
 };
 
@@ -72,6 +76,62 @@ impl SweepService for SweepGrpc {
             taken: count(delivered.taken),
             done: count(delivered.done),
             more: delivered.more,
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn expire_due(
+        &self,
+        request: Request<ExpireDueRequest>,
+    ) -> Result<Response<ExpireDueResponse>, Status> {
+        let ExpireDueRequest { shard_from, shard_until, cursor, limit } = request.into_inner();
+        let page = Shards { shard_from, shard_until, limit }.page(&cursor)?;
+        let swept = self.orders.expire_due(&page.reach).await?;
+        let next_cursor = next(&swept, None);
+        Ok(Response::new(ExpireDueResponse {
+            due: count(swept.due),
+            done: count(swept.done),
+            more: swept.next.is_some(),
+            failed: failed(swept.failed),
+            next_cursor,
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn remind_due(
+        &self,
+        request: Request<RemindDueRequest>,
+    ) -> Result<Response<RemindDueResponse>, Status> {
+        let RemindDueRequest { shard_from, shard_until, cursor, limit } = request.into_inner();
+        let page = Shards { shard_from, shard_until, limit }.page(&cursor)?;
+        let swept = self.orders.remind_due(&page.reach).await?;
+        let next_cursor = next(&swept, None);
+        Ok(Response::new(RemindDueResponse {
+            due: count(swept.due),
+            done: count(swept.done),
+            more: swept.next.is_some(),
+            failed: failed(swept.failed),
+            next_cursor,
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn rebuild_due(
+        &self,
+        request: Request<RebuildDueRequest>,
+    ) -> Result<Response<RebuildDueResponse>, Status> {
+        let RebuildDueRequest { shard_from, shard_until, cursor, limit, always } =
+            request.into_inner();
+        let Cursor { reach, version } = Shards { shard_from, shard_until, limit }.page(&cursor)?;
+        let wanted = Rebuild { reach, version, always };
+        let (swept, version) = self.orders.rebuild_due(&wanted).await?;
+        let next_cursor = next(&swept, Some(version));
+        Ok(Response::new(RebuildDueResponse {
+            due: count(swept.due),
+            done: count(swept.done),
+            more: swept.next.is_some(),
+            failed: failed(swept.failed),
+            next_cursor,
         }))
     }
 }

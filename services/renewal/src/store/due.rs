@@ -1,5 +1,10 @@
 //! What is due: the index `due_time`, and the shards that sweeps share out.
 
+pub mod moves;
+pub mod pages;
+pub mod rebuilds;
+pub mod reminders;
+
 use kernel::ids::{AccountId, InstanceId};
 use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;

@@ -33,6 +33,16 @@ pub mod kinds {
     pub const INSTANCE_DELIVERY_REFUSED: &str = "instance.delivery_refused";
     /// Everything on a paid order is acknowledged by the consoles of its products (O-5).
     pub const ORDER_COMPLETED: &str = "order.completed";
+    /// An instance has expired, and runs on or is stopped (L-3).
+    pub const INSTANCE_EXPIRED: &str = "instance.expired";
+    /// An instance that ran on is stopped; its data are kept (L-3).
+    pub const INSTANCE_RETAINED: &str = "instance.retained";
+    /// An instance can no longer be renewed, and is gone (L-3).
+    pub const INSTANCE_RELEASED: &str = "instance.released";
+    /// An instance became postpaid at its expiry, and its policy `MANUAL` (L-4).
+    pub const INSTANCE_BECAME_POSTPAID: &str = "instance.became_postpaid";
+    /// Instances of an account expire, or are released, soon.
+    pub const ACCOUNT_REMINDER: &str = "account.reminder";
 }
 
 /// Something that happened.

@@ -15,9 +15,9 @@ use kernel::{
 use proto::{
     convert::timestamp,
     wallet::v1::{
-        Charge, ChargeRequest, CreatePaymentIntentRequest, ItemParts, Payment, PaymentIntent,
-        PaymentRefusal, Refund, RefundDestination, RefundRequest, RefundedParts, payment::State,
-        refund,
+        self as wallet, Charge, ChargeRequest, CreatePaymentIntentRequest, ItemParts, Payment,
+        PaymentIntent, PaymentRefusal, PreviewPaymentRequest, PreviewPaymentResponse, Refund,
+        RefundDestination, RefundRequest, RefundedParts, payment::State, refund,
     },
 };
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -48,6 +48,7 @@ pub struct Purse(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     cash: i64,
+    vouchers: i64,
     payments: HashMap<String, Payment>,
     /// What each payment was asked for with first.
     charges: HashMap<String, Charge>,
@@ -57,6 +58,11 @@ struct Inner {
 }
 
 impl Purse {
+    /// Vouchers are worth so many fen.
+    pub fn set_vouchers(&self, fen: i64) {
+        self.lock().vouchers = fen;
+    }
+
     /// Puts in so many fen.
     pub fn put(&self, fen: i64) {
         self.lock().cash += fen;
@@ -306,6 +312,34 @@ impl Funds for Purse {
             }
             _ => Ok(purse.refund(request)),
         }
+    }
+
+    async fn funds(&self, accounts: Vec<String>) -> Result<Vec<wallet::Funds>, RemoteError> {
+        let mut purse = self.lock();
+        if purse.troubles.pop_front().is_some() {
+            return Err(closed());
+        }
+        let cash = Some(Money::new(purse.cash, Cny).into());
+        let vouchers = Some(Money::new(purse.vouchers, Cny).into());
+        let funds = accounts.into_iter().map(|account_id| wallet::Funds {
+            account_id,
+            cash: cash.clone(),
+            vouchers: vouchers.clone(),
+        });
+        Ok(funds.collect())
+    }
+
+    async fn preview(
+        &self,
+        request: PreviewPaymentRequest,
+    ) -> Result<PreviewPaymentResponse, RemoteError> {
+        let purse = self.lock();
+        let payable = request.items.iter().filter_map(|item| item.payable.as_ref());
+        let amount: i64 = payable.map(|payable| payable.minor_units).sum();
+        // A voucher here pays half of a payment at the most.
+        let missing = (amount - purse.cash - purse.vouchers.min(amount / 2)).max(0);
+        let missing = Some(Money::new(missing, Cny).into());
+        Ok(PreviewPaymentResponse { missing, ..PreviewPaymentResponse::default() })
     }
 }
 

@@ -1,11 +1,9 @@
-use platform::request::RequestDigest;
-use proto::renewal::v1 as pb;
 use rule_engine::{instance::BindingKind, policy::PolicyWish, registration::Registration};
 
 use crate::{
-    app::{accounts::SettingsChange, correction},
+    app::accounts::SettingsChange,
     tests::{
-        cloud::{Cloud, acme, at, bound, clouds, id, prepaid},
+        cloud::{Cloud, acme, bound, clouds, id, prepaid},
         renewals::{create_paid, take_back},
     },
 };
@@ -21,19 +19,6 @@ async fn due(cloud: &Cloud, name: &str) -> String {
 async fn set(cloud: &Cloud, name: &str, wish: PolicyWish) {
     let results = cloud.policies.set(&acme(), &[id(name)], wish).await.unwrap();
     assert!(results.iter().all(|(_, outcome)| outcome.is_ok()), "{results:?}");
-}
-
-async fn correct(cloud: &Cloud, number: u128, name: &str, to: &str) {
-    let message = pb::CorrectExpiryRequest { why: to.to_owned(), ..Default::default() };
-    let wanted = correction::Wanted {
-        request: kernel::ids::RequestId(uuid::Uuid::from_u128(number)),
-        digest: RequestDigest::of("CorrectExpiry", &message),
-        account: acme(),
-        id: id(name),
-        expiry: at(to),
-        why: "it was wrong".to_owned(),
-    };
-    cloud.corrections.correct(&wanted).await.unwrap();
 }
 
 fn newer(row: &Registration, version: u64, released: bool) -> Registration {
@@ -72,7 +57,7 @@ async fn whatever_changes_an_instance_says_when_it_is_due() {
         assert_eq!(due(&cloud, "i").await, "2026-04-12 09:00");
         cloud.orders.refund(&take_back(2, &order, &[])).await.unwrap();
         assert_eq!(due(&cloud, "i").await, "2026-03-13 09:00");
-        correct(&cloud, 3, "i", "2026-03-25 00:00").await;
+        cloud.correct(3, "i", "2026-03-25 00:00").await;
         assert_eq!(due(&cloud, "i").await, "2026-03-17 09:00");
 
         // The product reports it gone, and then here again.
@@ -105,7 +90,7 @@ async fn a_child_makes_its_parent_due() {
         assert_eq!(due(&cloud, "disk").await, "2026-04-03 09:00");
 
         // A correction of the child moves its parent's time, which is not corrected itself.
-        correct(&cloud, 1, "disk", "2026-04-05 00:00").await;
+        cloud.correct(1, "disk", "2026-04-05 00:00").await;
         assert_eq!(due(&cloud, "vm").await, "2026-03-28 03:00");
         assert_eq!(due(&cloud, "disk").await, "2026-03-28 09:00");
 

@@ -52,7 +52,7 @@ const EXPIRIES: usize = 4;
 /// Which reminders of an instance were dealt with: the last offset of each of its latest expiries
 ///
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reminded(Vec<(i64, i32)>);
+pub struct Reminded(Vec<(i64, i32, Option<i64>)>);
 
 impl Reminded {
     fn read(text: &str) -> Result<Self, StoreError> {
@@ -63,23 +63,31 @@ impl Reminded {
     #[must_use]
     pub fn of(&self, end: DateTime<Utc>) -> Option<i32> {
         let end = values::micros(end);
-        self.0.iter().find(|(expiry, _)| *expiry == end).map(|(_, offset)| *offset)
+        self.0.iter().find(|(expiry, ..)| *expiry == end).map(|(_, offset, _)| *offset)
     }
 
-    /// Notes that the reminder at `offset` of the expiry `end` was dealt with, and those before it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the sweeps"))]
+    /// The price in minor units, other than the one before, of which users were told for the expiry
+    /// `end`.
     #[must_use]
-    pub fn with(mut self, end: DateTime<Utc>, offset: i32) -> Self {
+    pub fn told_price(&self, end: DateTime<Utc>) -> Option<i64> {
         let end = values::micros(end);
-        self.0.retain(|(expiry, _)| *expiry != end);
-        self.0.push((end, offset));
+        self.0.iter().find(|(expiry, ..)| *expiry == end).and_then(|(.., price)| *price)
+    }
+
+    /// Notes that the reminder at `offset` of the expiry `end` was dealt with, and those before it; and
+    /// the price that users were told of with it, if they were.
+    #[must_use]
+    pub fn with(mut self, end: DateTime<Utc>, offset: i32, price: Option<i64>) -> Self {
+        let price = price.or_else(|| self.told_price(end));
+        let end = values::micros(end);
+        self.0.retain(|(expiry, ..)| *expiry != end);
+        self.0.push((end, offset, price));
         let old = self.0.len().saturating_sub(EXPIRIES);
         self.0.drain(..old);
         self
     }
 
     /// As its column holds it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the sweeps"))]
     #[must_use]
     pub fn text(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| values::to_json(&self.0))
@@ -159,16 +167,17 @@ mod tests {
     fn what_was_dealt_with_is_known_of_the_latest_expiries() {
         let day = |day: i64| at("2026-03-01T00:00:00Z") + chrono::TimeDelta::days(day);
         let mut reminded = Reminded::default();
-        for (number, offset) in [(1, -7), (2, -30), (1, -3)] {
-            reminded = reminded.with(day(number), offset);
+        for (number, offset, price) in [(1, -7, Some(5)), (2, -30, None), (1, -3, None)] {
+            reminded = reminded.with(day(number), offset, price);
         }
         let read = Reminded::read(&reminded.text().unwrap()).unwrap();
         assert_eq!(
             (read.of(day(1)), read.of(day(2)), read.of(day(3))),
             (Some(-3), Some(-30), None)
         );
+        assert_eq!((read.told_price(day(1)), read.told_price(day(2))), (Some(5), None));
         for number in 3..=6 {
-            reminded = reminded.with(day(number), 0);
+            reminded = reminded.with(day(number), 0, None);
         }
         assert_eq!((reminded.of(day(1)), reminded.of(day(3))), (None, Some(0)));
     }

@@ -17,7 +17,8 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        let tables = [accounts, instances, terms, orders, order_instances, quotes, requests];
+        let tables =
+            [accounts, instances, terms, orders, order_instances, quotes, requests, rebuilds];
         for table in tables {
             let table = table(&|column| sorted_by_bytes(backend, column));
             manager.create_table(table).await?;
@@ -205,6 +206,16 @@ fn order_instances(id: Ids<'_>) -> TableCreateStatement {
         .col(id(string("instance_id")))
         .col(uuid("order_id"))
         .primary_key(Index::create().col("account_id").col("instance_id").col("order_id"))
+        .take()
+}
+
+/// By which rules, and when, `due_time` of all of a shard was derived for the last time.
+fn rebuilds(_: Ids<'_>) -> TableCreateStatement {
+    Table::create()
+        .table("rebuilds")
+        .col(small_integer("shard").primary_key())
+        .col(big_integer("rules_version"))
+        .col(big_integer("end_time"))
         .take()
 }
 

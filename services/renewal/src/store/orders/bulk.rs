@@ -161,6 +161,51 @@ pub async fn complete<C: ConnectionTrait>(
     Ok(completed.into_iter().map(|row| OrderId(row.id)).collect())
 }
 
+/// `1` rows of account, order, version and reason.
+const EXPIRE_SQLITE: &str = "\
+UPDATE orders SET version = orders.version + 1, state = 'EXPIRED',
+  ended_why = unhex(value ->> 'ended_why'), next_attempt_at = NULL, attempts = 0
+FROM json_each(?1)
+WHERE orders.account_id = value ->> 'account_id' AND orders.id = unhex(value ->> 'id', '-')
+  AND orders.version = value ->> 'version'";
+
+const EXPIRE_POSTGRES: &str = "\
+UPDATE orders o SET version = o.version + 1, state = 'EXPIRED',
+  ended_why = decode(r.ended_why, 'hex'), next_attempt_at = NULL, attempts = 0
+FROM (SELECT * FROM jsonb_to_recordset($1::jsonb)
+    AS r(account_id text, id uuid, version bigint, ended_why text)
+  LIMIT jsonb_array_length($1::jsonb)) AS r
+WHERE o.account_id = r.account_id AND o.id = r.id AND o.version = r.version";
+
+#[derive(Debug, Serialize)]
+struct Expiry<'o> {
+    account_id: &'o AccountId,
+    id: OrderId,
+    version: i64,
+    ended_why: Option<String>,
+}
+
+/// Ends orders that the transaction has locked, and that nobody has paid: each says why. No orders
+/// are no statement.
+pub async fn expire<C: ConnectionTrait>(
+    transaction: &C,
+    orders: &[Order],
+) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let rows = orders.iter().map(|order| Expiry {
+        account_id: &order.account,
+        id: order.id,
+        version: order.version,
+        ended_why: order.ended_why.as_ref().map(|why| hexadecimal(&why.encode_to_vec())),
+    });
+    let rows: Vec<_> = rows.collect();
+    let statement = over(transaction, EXPIRE_SQLITE, EXPIRE_POSTGRES, &rows);
+    transaction.execute_raw(statement).await?;
+    Ok(())
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a text can always be written to");
