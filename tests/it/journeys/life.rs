@@ -52,7 +52,12 @@ crate::journeys! {
         for day in 0..20 {
             let now = at("2026-03-01 09:00") + TimeDelta::days(day);
             suite.set_clock(now);
+            // Whoever asks: twice by itself, and by the scheduler, in parts and pages of its own.
             sweep(suite).await;
+            for kind in ["expire", "remind", "rebuild"] {
+                let run = suite.sweep(kind).await;
+                assert_eq!(run.failed, [].into(), "{run:?}");
+            }
             sweep(suite).await;
             if day == 16 {
                 let order = suite.create(order_of("acme", selection(&["a", "b"], "1m"))).await;

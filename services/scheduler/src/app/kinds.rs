@@ -82,7 +82,7 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 const PURGED: i64 = 1_000;
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 6] = [
+pub static KINDS: [Kind; 9] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -110,6 +110,67 @@ pub static KINDS: [Kind; 6] = [
                 let request = renewal::DeliverDueRequest { limit: SMALL_PAGE };
                 let page = services.renewal().deliver_due(request).await?.into_inner();
                 Ok(Page::of(page.taken, page.done, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "expire",
+        description: "records and tells what expires, is released or becomes postpaid (L-3, L-4)",
+        service: "renewal",
+        sharded: true,
+        every: 60,
+        after: "",
+        page: |services, ask| {
+            Box::pin(async move {
+                let request = renewal::ExpireDueRequest {
+                    shard_from: ask.shards.start,
+                    shard_until: ask.shards.end,
+                    cursor: ask.cursor,
+                    limit: 0,
+                };
+                let page = services.renewal().expire_due(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "remind",
+        description: "tells accounts once a day what expires or is released soon (R-1)",
+        service: "renewal",
+        sharded: true,
+        every: 60,
+        after: "expire",
+        page: |services, ask| {
+            Box::pin(async move {
+                let request = renewal::RemindDueRequest {
+                    shard_from: ask.shards.start,
+                    shard_until: ask.shards.end,
+                    cursor: ask.cursor,
+                    limit: 0,
+                };
+                let page = services.renewal().remind_due(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "rebuild",
+        description: "derives anew when instances are due, once rules have changed and once a day",
+        service: "renewal",
+        sharded: true,
+        every: 60,
+        after: "",
+        page: |services, ask| {
+            Box::pin(async move {
+                let request = renewal::RebuildDueRequest {
+                    shard_from: ask.shards.start,
+                    shard_until: ask.shards.end,
+                    cursor: ask.cursor,
+                    limit: 0,
+                    always: false,
+                };
+                let page = services.renewal().rebuild_due(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
             })
         },
     },
@@ -199,6 +260,18 @@ impl Page {
     fn of(due: i32, done: i32, more: bool) -> Self {
         let tally = Tally { due: due.into(), done: done.into(), failed: BTreeMap::new() };
         Self { tally, cursor: String::new(), more }
+    }
+
+    /// A page of work that goes by shards.
+    fn next(
+        due: i32,
+        done: i32,
+        failed: BTreeMap<String, i32>,
+        cursor: String,
+        more: bool,
+    ) -> Self {
+        let failed = failed.into_iter().map(|(reason, count)| (reason, count.into())).collect();
+        Self { tally: Tally { due: due.into(), done: done.into(), failed }, cursor, more }
     }
 }
 
