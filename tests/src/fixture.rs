@@ -189,11 +189,17 @@ pub fn confirmation_by(order: &Order, now: DateTime<Utc>, money: &str) -> Confir
             "amount": {"minor_units": amount.minor_units, "currency_code": amount.currency_code},
         },
     });
+    ConfirmPaymentRequest { channel: intent.channel.clone(), ..signed(now, &body) }
+}
+
+/// A message of the sandbox with this body, which it signs and sends at `now`.
+#[must_use]
+pub fn signed(now: DateTime<Utc>, body: &serde_json::Value) -> ConfirmPaymentRequest {
     let body = body.to_string().into_bytes();
     let secret: Secret = SANDBOX_SECRET.parse().expect("a secret");
     let (id, sent) = (new_id(), now.timestamp());
     ConfirmPaymentRequest {
-        channel: intent.channel.clone(),
+        channel: "sandbox".to_owned(),
         webhook_signature: secret.sign(&id, sent, &body),
         webhook_id: id,
         webhook_timestamp: sent.to_string(),

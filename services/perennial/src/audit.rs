@@ -21,13 +21,18 @@ pub const NOT_AUDITED: u8 = 5;
 
 /// Prints what is off, one line each, and fails if anything is.
 pub async fn run(suite: SuiteArgs, env: Env) -> anyhow::Result<ExitCode> {
-    let findings = match findings(suite, &env).await {
-        Ok(findings) => findings,
+    let audited =
+        async { anyhow::Ok((notices(&suite, &env).await?, findings(suite, &env).await?)) };
+    let (notices, findings) = match audited.await {
+        Ok(audited) => audited,
         Err(error) => {
             complain(format_args!("perennial: not audited: {error:#}\n"));
             return Ok(NOT_AUDITED.into());
         }
     };
+    for notice in &notices {
+        print(format_args!("notice: {notice}\n"))?;
+    }
     for finding in &findings {
         print(format_args!("{finding}\n"))?;
     }
@@ -38,6 +43,17 @@ pub async fn run(suite: SuiteArgs, env: Env) -> anyhow::Result<ExitCode> {
     let are = if findings.len() == 1 { "thing is" } else { "things are" };
     complain(format_args!("{} {are} off\n", findings.len()));
     Ok(ExitCode::FAILURE)
+}
+
+/// What is as it should be and still needs somebody, one sentence each.
+async fn notices(suite: &SuiteArgs, env: &Env) -> anyhow::Result<Vec<String>> {
+    let mut suite = suite.clone();
+    suite.name_all()?;
+    if suite.runs(Role::Wallet) {
+        wallet::notices(&suite.wallet, env).await
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 /// What is off in the databases of the services that `suite` names, one sentence each. Money and

@@ -108,6 +108,11 @@ impl Wallets {
         Ok(self.store.fundings(cursor, limit).await?)
     }
 
+    /// Names refunds whose channel keeps silent; see [`Till::remind_refunds`].
+    pub async fn remind_refunds(&self, limit: u64) -> Result<Swept, WalletError> {
+        self.till.remind_refunds(limit).await
+    }
+
     /// Voids payments whose intents have expired; see [`Till::expire_holds`].
     pub async fn expire_holds(&self, limit: u64) -> Result<Swept, WalletError> {
         self.till.expire_holds(limit).await

@@ -26,7 +26,10 @@ pub use self::{
     news::{Booked, Confirmed, News, ToCash, Verdict, judge},
     payment::{Bill, Charge, Intent, Outcome, Payment, PaymentRefusal, WALLET_NOT_FOUND},
     purse::{ChannelNotNeeded, Purse},
-    refund::{Refund, RefundAsk, RefundRefused, RefundedItem, RefundedVoucher, plan},
+    refund::{
+        PATIENCE, REMIND_EVERY, Refund, RefundAsk, RefundRefused, RefundedItem, RefundedVoucher,
+        plan,
+    },
     statement::{Balances, MovementKind, Side, moved},
     voucher::{Grant, Voucher, VoucherState},
 };

@@ -102,6 +102,16 @@ pub async fn audit(args: &Args, _env: &Env) -> anyhow::Result<Vec<String>> {
     Ok(audited.findings.iter().map(ToString::to_string).collect())
 }
 
+/// What is as it should be in the wallet and still needs somebody, one sentence each: refunds whose
+/// channel has kept silent for a week (O-6). Reads as [`audit`] does.
+pub async fn notices(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
+    let database = Database::open_to_read::<Migrator>(&args.wallet_database_url).await;
+    let store = Store::new(database.context("cannot audit the wallet")?);
+    let notices = store.notices(None, env.now() - domain::PATIENCE).await;
+    let notices = notices.context("could not audit the wallet database")?;
+    Ok(notices.iter().map(ToString::to_string).collect())
+}
+
 async fn connect(args: &Args) -> anyhow::Result<Database> {
     Database::connect(&args.wallet_database_url, Durability::Full)
         .await

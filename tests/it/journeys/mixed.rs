@@ -7,9 +7,10 @@ use proto::{
     },
     r#type::v1::Money,
     wallet::{
-        internal::v1::ExpireHoldsRequest,
+        internal::v1::{ExpireHoldsRequest, RemindRefundsRequest},
         v1::{
-            GetWalletRequest, ItemParts, Refund, RefundDestination, RefundedParts, Voucher, refund,
+            AuditLedgerRequest, GetWalletRequest, ItemParts, Refund, RefundDestination,
+            RefundedParts, Voucher, refund,
         },
     },
 };
@@ -185,6 +186,47 @@ crate::journeys! {
         let again = suite.create(paid_order_of("acme", selection(&["c"], "1m"))).await.unwrap();
         let again = again.items[0].parts.clone().unwrap();
         assert_eq!(sources(&again), [of_c[0], 40_00 - of_c[0], 0]);
+        suite.audit().await;
+    }
+
+    /// O-6, W-4: a channel that keeps silent about a refund is named after a week, once a day; nothing is
+    /// given for its silence, and what it says in the end counts.
+    async fn a_channel_that_keeps_silent_about_a_refund_is_named_until_it_answers(suite) {
+        let (order, voucher) = unpaid(suite).await;
+        let open = checkout(suite, checkout_of("acme", &order)).await;
+        suite.payments().confirm_payment(confirmation_of(&open, suite.now())).await.unwrap();
+        let paid = swept(suite, &order).await;
+        let through = RefundDestination::Channel.into();
+        let request = RefundOrderRequest { destination: through, ..refund_of("acme", &paid, &[]) };
+        let (_, back) = refund(suite, request).await;
+        let remind = async || {
+            let request = RemindRefundsRequest { limit: 0 };
+            suite.wallet_sweeps().remind_refunds(request).await.unwrap().into_inner().reminded
+        };
+        let notices = async || {
+            let request = AuditLedgerRequest { account_id: "acme".to_owned() };
+            let audited = suite.ledgers().audit_ledger(request).await.unwrap().into_inner();
+            assert_eq!(audited.findings, []);
+            audited.notices.len()
+        };
+        assert_eq!((remind().await, notices().await), (0, 0));
+
+        for _ in 0..2 {
+            suite.set_clock(suite.now() + TimeDelta::days(7));
+            assert_eq!((remind().await, remind().await, notices().await), (1, 0, 1));
+            // A notice is not a finding.
+            suite.audit().await;
+            assert_eq!(purse(suite, &voucher).await, [CASH, 0, VOUCHER, 0]);
+        }
+
+        let failed = serde_json::json!({"type": "refund.failed", "data": {"refund_id": back.refund_id}});
+        suite.payments().confirm_payment(signed(suite.now(), &failed)).await.unwrap();
+        suite.set_clock(suite.now() + TimeDelta::days(7));
+        assert_eq!((remind().await, notices().await), (0, 0));
+        assert_eq!(purse(suite, &voucher).await, [CASH + CHANNEL, 0, VOUCHER, 0]);
+        let negative = RemindRefundsRequest { limit: -1 };
+        let refused = tests::refusal(suite.wallet_sweeps().remind_refunds(negative).await);
+        assert_eq!(refused, (tonic::Code::InvalidArgument, "INVALID_REQUEST".to_owned()));
         suite.audit().await;
     }
 }

@@ -1,5 +1,7 @@
 //! `perennial statement` and `perennial ledger …`
 
+use std::fmt::Write as _;
+
 use platform::client::{Connection, safe};
 use proto::wallet::v1::{
     AuditLedgerRequest, AuditLedgerResponse, ExportEntriesRequest, GetStatementRequest,
@@ -135,15 +137,19 @@ async fn export(client: &Client, account: String, mut after: i64) -> Result<Done
 
 fn audited(answer: &AuditLedgerResponse) -> String {
     let wallets = show::counted(answer.wallets, "wallet");
+    let mut text = String::new();
+    for notice in &answer.notices {
+        let _ = writeln!(text, "notice: {}: {}", notice.check, notice.message);
+    }
     if answer.findings.is_empty() {
-        return format!("nothing is off in {wallets}\n");
+        return text + &format!("nothing is off in {wallets}\n");
     }
     let mut table = Table::new(&["ACCOUNT", "WHAT SHOULD HOLD", "WHAT WAS FOUND"]);
     for finding in &answer.findings {
         let row = [&finding.account_id, &finding.check, &finding.message];
         table.row(row.map(String::as_str));
     }
-    table.text()
+    text + &table.text()
 }
 
 fn ledgers(client: &Client) -> LedgerServiceClient<Connection> {

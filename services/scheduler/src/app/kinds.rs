@@ -82,7 +82,7 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 const PURGED: i64 = 1_000;
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 9] = [
+pub static KINDS: [Kind; 10] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -201,6 +201,21 @@ pub static KINDS: [Kind; 9] = [
                 let request = wallet::ExpireVouchersRequest { limit: SMALL_PAGE };
                 let page = services.wallet().expire_vouchers(request).await?.into_inner();
                 Ok(Page::of(page.expired, page.expired, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "remind-refunds",
+        description: "names refunds whose channel has kept silent for a week, once a day (O-6)",
+        service: "wallet",
+        sharded: false,
+        every: 3_600,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = wallet::RemindRefundsRequest { limit: SMALL_PAGE };
+                let page = services.wallet().remind_refunds(request).await?.into_inner();
+                Ok(Page::of(page.reminded, page.reminded, page.more))
             })
         },
     },

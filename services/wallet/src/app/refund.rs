@@ -15,7 +15,7 @@ use platform::{
 use rule_engine::reason::{Reason, Refusal};
 
 use super::{
-    Till, WalletError,
+    Swept, Till, WalletError,
     confirm::{Signed, answered, keep},
     notice::Said,
 };
@@ -67,6 +67,27 @@ impl Till {
         unit.save([&purse].into_iter()).await?;
         unit.commit().await?;
         Ok(Replayed::First(refund))
+    }
+
+    /// Names at most `limit` refunds whose channel has kept silent for a week, once a day. What they
+    /// wait for stays with them: a channel that is slow may still pay it out, so that nobody but the
+    /// channel can say that it is the customer's (O-6).
+    pub async fn remind_refunds(&self, limit: u64) -> Result<Swept, WalletError> {
+        let now = self.env.now();
+        let silent = retry(|| async {
+            let unit = self.store.begin().await?;
+            let silent = unit.remind(now, limit).await?;
+            unit.commit().await?;
+            Ok::<_, WalletError>(silent)
+        });
+        let silent = silent.await?;
+        for refund in &silent {
+            let (channel, amount) = refund.asked.as_ref().expect("a channel is asked");
+            tracing::error!(%channel, refund = %refund.id, payment = %refund.payment,
+                amount = %Money::new(*amount, refund.currency), since = %refund.create_time,
+                "a channel has not said what became of a refund");
+        }
+        Ok(Swept { done: silent.len(), more: silent.len() as u64 == limit })
     }
 
     /// What is asked, but to the cash balance where the channel that paid is no longer configured:

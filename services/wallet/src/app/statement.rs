@@ -10,12 +10,13 @@ use kernel::{
     Currency,
     ids::{AccountId, InstanceId},
 };
+use platform::audit::Finding;
 use rule_engine::voucher::ItemParts;
 
 use super::{WalletError, Wallets};
 use crate::{
     domain::{
-        Balances, Entry, LedgerAccount, MovementKind, Outcome, Refund, RefundedItem,
+        Balances, Entry, LedgerAccount, MovementKind, Outcome, PATIENCE, Refund, RefundedItem,
         RefundedVoucher, moved,
     },
     store::{Audited, Part, Rows, Span, Sum},
@@ -149,6 +150,11 @@ impl Wallets {
     /// What is off in the ledger, of one account or of all (W-2).
     pub async fn audit(&self, account: Option<&AccountId>) -> Result<Audited, WalletError> {
         Ok(self.store.audit(account).await?)
+    }
+
+    /// What is as it should be and still needs somebody (O-6).
+    pub async fn notices(&self, account: Option<&AccountId>) -> Result<Vec<Finding>, WalletError> {
+        Ok(self.store.notices(account, self.env.now() - PATIENCE).await?)
     }
 }
 

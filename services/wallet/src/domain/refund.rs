@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
     Currency,
     ids::{AccountId, ChannelName, InstanceId, OrderId, PaymentId, RefundId, VoucherId},
@@ -11,6 +11,13 @@ use platform::request::RequestDigest;
 use rule_engine::voucher::{Coverage, ItemParts};
 
 use super::{About, Outcome, Payment};
+
+/// How long a channel may take to give its part back, or to refuse to, before somebody is reminded of
+/// it: bank cards take days.
+pub const PATIENCE: TimeDelta = TimeDelta::days(7);
+
+/// How often somebody is reminded from then on.
+pub const REMIND_EVERY: TimeDelta = TimeDelta::days(1);
 
 /// What is to be given back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 use futures::{StreamExt as _, stream::BoxStream};
 use kernel::{Currency, Money, ids::AccountId};
-use platform::{page::PageTokens, status::BadRequest};
+use platform::{audit::Finding, page::PageTokens, status::BadRequest};
 use proto::{
     convert::timestamp,
     wallet::v1::{self as pb, ledger_service_server::LedgerService},
@@ -100,14 +100,18 @@ impl LedgerService for WalletGrpc {
         };
         bad.finish()?;
         let audited = self.wallets.audit(account.as_ref()).await?;
-        let findings = audited.findings.into_iter().take(MOST_FINDINGS).map(|finding| {
-            let account_id = finding.subject.split(' ').next().unwrap_or_default().to_owned();
-            let message = format!("{}: {}", finding.subject, finding.found);
-            pb::AuditFinding { check: finding.invariant.to_owned(), account_id, message }
-        });
+        let notices = self.wallets.notices(account.as_ref()).await?;
+        let told = |findings: Vec<Finding>| {
+            findings.into_iter().take(MOST_FINDINGS).map(|finding| {
+                let account_id = finding.subject.split(' ').next().unwrap_or_default().to_owned();
+                let message = format!("{}: {}", finding.subject, finding.found);
+                pb::AuditFinding { check: finding.invariant.to_owned(), account_id, message }
+            })
+        };
         Ok(Response::new(pb::AuditLedgerResponse {
-            findings: findings.collect(),
+            findings: told(audited.findings).collect(),
             wallets: i64::try_from(audited.wallets).unwrap_or(i64::MAX),
+            notices: told(notices).collect(),
         }))
     }
 }

@@ -28,6 +28,16 @@ impl SweepService for WalletGrpc {
     }
 
     #[instrument(skip_all, err(level = "debug"))]
+    async fn remind_refunds(
+        &self,
+        request: Request<pb::RemindRefundsRequest>,
+    ) -> Result<Response<pb::RemindRefundsResponse>, Status> {
+        let swept = self.wallets.remind_refunds(limit(request.get_ref().limit)?).await?;
+        let reminded = i32::try_from(swept.done).unwrap_or(i32::MAX);
+        Ok(Response::new(pb::RemindRefundsResponse { reminded, more: swept.more }))
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
     async fn expire_vouchers(
         &self,
         request: Request<pb::ExpireVouchersRequest>,

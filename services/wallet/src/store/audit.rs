@@ -4,6 +4,7 @@ mod chain;
 mod parts;
 mod refunds;
 
+use chrono::{DateTime, Utc};
 use kernel::ids::AccountId;
 use platform::audit::{self, Check, Finding, Only};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
@@ -206,6 +207,19 @@ pub struct Audited {
 }
 
 impl Store {
+    /// What is as it should be and still needs somebody: refunds whose channel has kept silent since
+    /// `since` or before (O-6). Only reads.
+    pub async fn notices(
+        &self,
+        account: Option<&AccountId>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let transaction = self.database.begin_survey().await?;
+        let silent = refunds::silent(&transaction, account.map(AccountId::as_str), since).await?;
+        transaction.commit().await?;
+        Ok(silent)
+    }
+
     /// Looks at everything, or at everything of one account, at one moment.
     pub async fn audit(&self, account: Option<&AccountId>) -> Result<Audited, StoreError> {
         let account = account.map(AccountId::as_str);

@@ -309,3 +309,45 @@ async fn of_sixteen_refunds_at_once_one_books() {
     })
     .await;
 }
+
+// O-6: a channel that keeps silent is named, and nothing is given for its silence.
+#[tokio::test]
+async fn a_channel_that_keeps_silent_is_named_once_a_day_until_it_answers() {
+    on_each_database(async |world| {
+        let alerts = Alerts::listen();
+        paid_by_all(world).await;
+        world.wallets.refund(&through_channel(51, 1, &["i-1"])).await.unwrap();
+        world.wallets.refund(&through_channel(52, 1, &["i-2"])).await.unwrap();
+        let named = async |wallets: &crate::app::Wallets, limit| {
+            let swept = wallets.remind_refunds(limit).await.unwrap();
+            assert_eq!(alerts.take().len(), swept.done);
+            (swept.done, swept.more)
+        };
+        let week = noon() + TimeDelta::days(7);
+        let before = world.at(week - TimeDelta::microseconds(1));
+        assert_eq!(named(&before, 100).await, (0, false));
+        assert_eq!(before.notices(None).await.unwrap(), []);
+        let after = world.at(week);
+        assert_eq!(named(&after, 1).await, (1, true));
+        assert_eq!(named(&after, 100).await, (1, false));
+        assert_eq!(named(&after, 100).await, (0, false));
+        let notices = after.notices(Some(&acme())).await.unwrap();
+        assert_eq!(notices.len(), 2);
+        assert!(notices[0].found.contains("sandbox was asked for"), "{}", notices[0]);
+        assert_eq!(after.notices(Some(&"nobody".parse().unwrap())).await.unwrap(), []);
+        let next_day = week + TimeDelta::days(1);
+        assert_eq!(named(&world.at(next_day - TimeDelta::microseconds(1)), 100).await, (0, false));
+        assert_eq!(named(&world.at(next_day), 100).await, (2, false));
+        assert_eq!(world.both().await, (60, 0));
+
+        assert_eq!(world.told("m-1", &refund_body(51, "failed", 0)).await, "REFUND_REFUSED 70");
+        assert_eq!(world.told("m-2", &refund_body(52, "succeeded", 140)).await, "REFUNDED 140");
+        alerts.take();
+        let much_later = world.at(week + TimeDelta::days(70));
+        assert_eq!(named(&much_later, 100).await, (0, false));
+        assert_eq!(much_later.notices(None).await.unwrap(), []);
+        assert_eq!(world.both().await, (60 + 70, 0));
+        world.assert_sound().await;
+    })
+    .await;
+}

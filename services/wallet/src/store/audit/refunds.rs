@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use platform::{audit::Finding, database::Backend};
+use chrono::{DateTime, Utc};
+use kernel::Money;
+use platform::{
+    audit::{Finding, MOST},
+    database::Backend,
+};
 use rule_engine::voucher::ItemParts;
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
@@ -17,11 +22,13 @@ use crate::{
         StoreError,
         bulk::{Column, ENTRIES_OF_REFUNDS},
         entity::{payment, refund, refunded_item},
+        rows::{PENDING, micros},
     },
 };
 
 const PARTS: &str = "a refund gives back what the payment's parts say, each once (O-6)";
 const BOOKED: &str = "the entries of a refund are what it gives back (V-5)";
+const SILENT: &str = "a channel says within a week what became of a refund (O-6)";
 
 #[derive(Debug, FromQueryResult)]
 struct Moved {
@@ -73,6 +80,34 @@ pub async fn check(
             return Ok(findings);
         }
     }
+}
+
+/// The refunds that channels were asked for at `since` or before and have not answered, those that
+/// have waited longest first. Nothing is off with them, but somebody has to ask the channel.
+pub async fn silent(
+    transaction: &DatabaseTransaction,
+    account: Option<&str>,
+    since: DateTime<Utc>,
+) -> Result<Vec<Finding>, StoreError> {
+    let of_account = account.map(|account| refund::Column::Account.eq(account));
+    let rows = refund::Entity::find()
+        .filter(Condition::all().add_option(of_account))
+        .filter(refund::Column::State.eq(PENDING))
+        .filter(refund::Column::CreatedUs.lte(micros(since)))
+        .order_by_asc(refund::Column::CreatedUs)
+        .order_by_asc(refund::Column::RefundId)
+        .limit(MOST as u64)
+        .all(transaction)
+        .await?;
+    let notice = |row: refund::Model| {
+        let refund = Refund::try_from(row)?;
+        let (channel, amount) = refund.asked.as_ref().expect("a channel is asked");
+        let amount = Money::new(*amount, refund.currency);
+        let found = format!("{channel} was asked for {amount} at {}", refund.create_time);
+        let subject = format!("{} refund {}", refund.account, refund.id);
+        Ok(Finding { invariant: SILENT, subject, found })
+    };
+    rows.into_iter().map(notice).collect()
 }
 
 async fn payments(

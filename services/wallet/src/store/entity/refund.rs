@@ -20,6 +20,8 @@ pub struct Model {
     pub parts: Vec<u8>,
     pub created_us: i64,
     pub confirmed_us: Option<i64>,
+    /// When somebody is to be reminded that the channel has not answered; there while it has not.
+    pub remind_us: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

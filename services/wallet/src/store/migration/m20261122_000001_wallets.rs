@@ -188,7 +188,9 @@ fn refunds(account: ColumnDef) -> TableCreateStatement {
         .col(blob("parts"))
         .col(big_integer("created_us"))
         .col(big_integer_null("confirmed_us"))
+        .col(big_integer_null("remind_us"))
         .check(Expr::col("state").is_in(["PENDING", "SUCCEEDED"]))
+        .check(Expr::col("state").ne("PENDING").or(Expr::col("remind_us").is_not_null()))
         .check(Expr::col("state").ne("PENDING").or(Expr::col("channel_amount").is_not_null()))
         .take()
 }
@@ -228,6 +230,8 @@ const INDEXES: &[&str] = &[
     "CREATE UNIQUE INDEX payments_by_intent ON payments (intent_id) WHERE intent_id IS NOT NULL",
     // What holds have to be released.
     "CREATE INDEX payments_pending ON payments (expires_us) WHERE state = 'PENDING'",
+    // Refunds whose channel keeps silent.
+    "CREATE INDEX refunds_to_remind ON refunds (remind_us) WHERE state = 'PENDING'",
     // Money of a channel is booked once.
     "CREATE UNIQUE INDEX callbacks_by_money ON callbacks (channel, money_id)
         WHERE money_id IS NOT NULL",

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, InstanceId, PaymentId, RefundId, VoucherId};
 use platform::request::RequestDigest;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, sea_query::OnConflict,
+    ActiveModelTrait as _,
+    ActiveValue::Set,
+    ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, OnConflict},
 };
 
 use super::{Unit, add_unless_there};
 use crate::{
-    domain::{Refund, Voucher},
+    domain::{PATIENCE, REMIND_EVERY, Refund, Voucher},
     store::{
         StoreError,
         bulk::{self, Column},
@@ -86,6 +90,7 @@ impl Unit {
             parts: write_refunded(&refund.items, refund.currency),
             created_us: micros(refund.create_time),
             confirmed_us: None,
+            remind_us: refund.pending.then(|| micros(refund.create_time + PATIENCE)),
         };
         if !add_unless_there(row.into_active_model().reset_all(), &self.transaction).await? {
             return Ok(false);
@@ -102,6 +107,27 @@ impl Unit {
         Ok(added == refund.items.len() as u64)
     }
 
+    /// At most `limit` refunds of which somebody is to be reminded at `now`, those that have waited
+    /// longest first. They come again a day later, if their channel has not answered by then.
+    pub async fn remind(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<Refund>, StoreError> {
+        let due = refund::Entity::find()
+            .filter(silent(now))
+            .order_by_asc(refund::Column::RemindUs)
+            .order_by_asc(refund::Column::RefundId)
+            .limit(limit)
+            .all(&self.transaction)
+            .await?;
+        if !due.is_empty() {
+            refund::Entity::update_many()
+                .col_expr(refund::Column::RemindUs, Expr::value(micros(now + REMIND_EVERY)))
+                .filter(silent(now))
+                .filter(refund::Column::RefundId.is_in(due.iter().map(|row| row.refund_id)))
+                .exec(&self.transaction)
+                .await?;
+        }
+        due.into_iter().map(Refund::try_from).collect()
+    }
+
     /// Ends a refund that is pending and whose wallet is locked.
     pub async fn end_refund(&self, refund: &Refund) -> Result<(), StoreError> {
         let row = refund::ActiveModel {
@@ -109,11 +135,19 @@ impl Unit {
             state: Set(state(refund).to_owned()),
             parts: Set(write_refunded(&refund.items, refund.currency)),
             confirmed_us: Set(refund.confirm_time.map(micros)),
+            remind_us: Set(None),
             ..Default::default()
         };
         row.update(&self.transaction).await?;
         Ok(())
     }
+}
+
+/// The refunds of which somebody is to be reminded by `now`.
+fn silent(now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(refund::Column::State.eq(crate::store::rows::PENDING))
+        .add(refund::Column::RemindUs.lte(micros(now)))
 }
 
 /// Where a refund is in its life, as its row has it.
