@@ -6,6 +6,7 @@ mod catalog;
 mod change;
 mod channels;
 mod delivery;
+mod events;
 mod instances;
 mod ledger;
 mod life;
@@ -20,6 +21,7 @@ mod schedules;
 mod single;
 mod unify;
 mod wallet;
+mod webhooks;
 
 /// Defines journeys: each is lived on SQLite and on PostgreSQL, in one process and in four.
 ///

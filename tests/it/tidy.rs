@@ -1,6 +1,7 @@
 //! The workspace's own rules, checked like everything else.
 
 mod contract;
+mod events;
 mod rules;
 mod source;
 

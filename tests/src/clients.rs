@@ -9,7 +9,7 @@ use proto::{
         v1::{
             account_service_client::AccountServiceClient, event_service_client::EventServiceClient,
             instance_service_client::InstanceServiceClient,
-            order_service_client::OrderServiceClient,
+            order_service_client::OrderServiceClient, webhook_service_client::WebhookServiceClient,
         },
     },
     scheduler::v1::{
@@ -95,6 +95,12 @@ impl Clients {
     #[must_use]
     pub fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.renewal.clone())
+    }
+
+    /// Webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> WebhookServiceClient<Channel> {
+        WebhookServiceClient::new(self.renewal.clone())
     }
 
     /// The renewal service's sweeps.

@@ -10,6 +10,7 @@ pub mod console;
 pub mod fixture;
 pub mod postgres;
 mod process;
+pub mod receiver;
 mod suite;
 
 pub use self::{

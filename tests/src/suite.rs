@@ -123,6 +123,8 @@ impl Suite {
         let folder = TempDir::new().expect("a temporary folder");
         let mut databases = databases(cluster, backend, folder.path()).await;
         databases.extend(channels(folder.path()));
+        databases.push("--allow-private-webhooks".to_owned());
+        databases.extend(["--event-watchers".to_owned(), "10".to_owned()]);
         match layout {
             Layout::OneProcess => Self::in_one_process(databases, folder).await,
             Layout::OneProcessOfItsOwn => Self::in_processes(&[&SERVICES], databases, folder),

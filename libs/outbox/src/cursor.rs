@@ -1,15 +1,14 @@
 //! Where a reader stands.
 
 use platform::page::PageTokens;
+use uuid::Uuid;
 
-/// The position of the last event that a reader has been given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cursor {
-    /// Its transaction on PostgreSQL; 0 on SQLite.
-    pub(crate) transaction: u64,
-    /// Its number.
-    pub(crate) sequence: i64,
-}
+/// The last event that a reader has been given, or has passed over.
+///
+/// It names the event itself and not its number, because a database that was restored may give the
+/// same number to another event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor(pub(crate) Uuid);
 
 /// A cursor is forged, or older than what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,18 +18,15 @@ pub struct CursorExpired;
 impl Cursor {
     /// The cursor as readers keep it: opaque.
     pub(crate) fn issue(self) -> String {
-        tokens().issue(&format!("{} {}", self.transaction, self.sequence))
+        tokens().issue(&self.0.simple().to_string())
     }
 
     /// Reads back what [`Cursor::issue`] gave; the empty text stands before the oldest event.
     pub(crate) fn read(text: &str) -> Result<Option<Self>, CursorExpired> {
-        let Some(position) = tokens().read(text).map_err(|_| CursorExpired)? else {
+        let Some(event) = tokens().read(text).map_err(|_| CursorExpired)? else {
             return Ok(None);
         };
-        let (transaction, sequence) = position.split_once(' ').ok_or(CursorExpired)?;
-        let transaction = transaction.parse().map_err(|_| CursorExpired)?;
-        let sequence = sequence.parse().map_err(|_| CursorExpired)?;
-        Ok(Some(Self { transaction, sequence }))
+        event.parse().map(|event| Some(Self(event))).map_err(|_| CursorExpired)
     }
 }
 

@@ -56,6 +56,32 @@ pub struct Serving {
     pub memory: Option<MemoryListener>,
 }
 
+/// Says that the server closes. Every request carries it among its extensions: whoever answers with
+/// a stream that has no end of its own ends it then, because the server closes only after its last
+/// answer.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// What `request` carries; where it was not made by a server, one that never stops.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Waits until the server closes.
+    pub async fn stopped(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+impl From<CancellationToken> for Stopping {
+    /// Stops when `token` is cancelled.
+    fn from(token: CancellationToken) -> Self {
+        Self(token)
+    }
+}
+
 /// Serves until `stop` is cancelled, then finishes the requests begun.
 ///
 /// Health turns to `NOT_SERVING` first, so that a load balancer looks away before connections
@@ -73,6 +99,8 @@ pub async fn serve(
         health.set_service_status(name, ServingStatus::Serving).await;
     }
     let routes = routes.add_service(health_service);
+    let closing = Stopping::default();
+    let routes: Routes = routes.into_axum_router().layer(axum::Extension(closing.clone())).into();
     let public = routes
         .clone()
         .add_service(reflection(&names, descriptors).build_v1().context("bad descriptors")?)
@@ -84,14 +112,17 @@ pub async fn serve(
     let inner = tokio::spawn(serve_memory(routes, memory, timeout, inner_stop.clone()));
 
     info!(address = %listener.local_addr()?, "serving");
-    let closing = close(stop.clone(), drain, health, names);
+    let closed = async {
+        close(stop.clone(), drain, health, names).await;
+        closing.0.cancel();
+    };
     // The builder's own setting does not reach connections that are accepted outside of it; without
     // it an answer of several frames waits for the other side's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let outer = builder(timeout)
         .accept_http1(true)
         .add_routes(in_codes_of_http(public, timeout))
-        .serve_with_incoming_shutdown(incoming, closing);
+        .serve_with_incoming_shutdown(incoming, closed);
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(drain + timeout).await;

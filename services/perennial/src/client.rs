@@ -4,7 +4,7 @@
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
 //! catalog, accounts, instances, renewals, orders, checkout, wallet, vouchers,
-//! ledger, sandbox, operations, schedules, sweep: the commands
+//! ledger, sandbox, events, webhooks, schedules, sweep: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -12,11 +12,11 @@
 mod accounts;
 mod catalog;
 mod checkout;
+mod events;
 mod failure;
 mod instances;
 mod ledger;
 mod message;
-mod operations;
 mod orders;
 mod pages;
 mod renewals;
@@ -26,6 +26,7 @@ mod sweep;
 mod value;
 mod vouchers;
 mod wallet;
+mod webhooks;
 
 use std::{fs, io, path::Path, process::ExitCode, sync::OnceLock, time::Duration};
 
@@ -78,8 +79,11 @@ pub enum Command {
     #[command(after_help = sandbox::EXAMPLES)]
     PaySandbox(Box<sandbox::SandboxArgs>),
     /// What happened, in order.
-    #[command(after_help = operations::EVENTS_EXAMPLES)]
-    Events(operations::EventsArgs),
+    #[command(after_help = events::EXAMPLES)]
+    Events(events::EventsArgs),
+    /// Webhooks: have receivers told over HTTP what happens, and see how that goes.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Webhooks(webhooks::Command),
     /// When the suite sweeps and how it went; pause, resume and watch it.
     #[command(after_help = schedules::EXAMPLES)]
     Schedules(schedules::SchedulesArgs),
@@ -155,6 +159,7 @@ impl Command {
             Self::Ledger(command) => command.run(client).await,
             Self::PaySandbox(args) => args.run(client).await,
             Self::Events(args) => args.run(client).await,
+            Self::Webhooks(command) => command.run(client).await,
             Self::Schedules(args) => args.run(client).await,
             Self::Sweep(args) => args.run(client).await,
         }

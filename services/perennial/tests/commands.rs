@@ -157,6 +157,7 @@ async fn looking_at_things_changes_nothing() {
         "vouchers list -a acme",
         "orders list -a acme --all",
         "events --account acme",
+        "webhooks list",
         "schedules",
         "sweep",
     ] {
@@ -166,6 +167,46 @@ async fn looking_at_things_changes_nothing() {
     }
     let wallet = suite.done("wallet get -a acme");
     assert!(wallet.contains("CNY 1000.00"), "{wallet}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_followed_line_by_line() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let json = suite.done("events --follow --limit 2 --account acme --output json");
+    let types: Vec<_> = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone())
+        .collect();
+    assert_eq!(types, ["account.updated", "instance.registered"]);
+    let table = suite.done("events --follow --limit 1 --product jd-vm");
+    assert!(table.contains("instance.registered  acme  vm-1"), "{table}");
+    assert_eq!(suite.run("events --from-now").code, 2, "only what is followed begins now");
+    let expired = suite.run("events --follow --cursor forged");
+    assert_eq!(expired.code, 2);
+    assert!(expired.err.contains("CURSOR_EXPIRED"), "{}", expired.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_made_looked_at_and_deleted_by_commands() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let made = suite.done("webhooks create https://example.invalid/ -a acme --type order.paid");
+    assert!(made.contains("whsec_"), "{made}");
+    let list = suite.done("webhooks list --output json");
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let id = list["webhooks"][0]["webhook_id"].as_str().unwrap().to_owned();
+    for line in ["webhooks list -a acme", "webhooks show ID", "webhooks dead-letters ID"] {
+        let shown = suite.done(&line.replace("ID", &id));
+        assert!(!shown.contains("whsec_"), "{shown}");
+    }
+    assert!(suite.done(&format!("webhooks rotate-secret {id}")).contains("whsec_"));
+    assert_eq!(suite.done(&format!("webhooks replay {id}")), "0 messages tried again\n");
+    let private = suite.run("webhooks create https://127.0.0.1/");
+    assert_eq!(private.code, 2);
+    assert!(private.err.contains("must not lead to a private address"), "{}", private.err);
+    assert_eq!(suite.done(&format!("webhooks delete {id}")), "deleted\n");
+    assert_eq!(suite.run(&format!("webhooks show {id}")).code, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,7 @@ pub mod rules;
 pub mod settle;
 pub mod sweep;
 pub mod view;
+pub mod webhooks;
 pub mod world;
 
 use std::{fmt, sync::Arc};

@@ -6,6 +6,7 @@ pub mod events;
 pub mod instances;
 pub mod orders;
 pub mod sweep;
+pub mod webhooks;
 
 use proto::renewal::v1 as pb;
 

@@ -1,6 +1,6 @@
 //! Puts the service together.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kernel::Env;
@@ -13,21 +13,30 @@ use proto::renewal::{
     v1::{
         account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
         instance_service_server::InstanceServiceServer, order_service_server::OrderServiceServer,
+        webhook_service_server::WebhookServiceServer,
     },
 };
 use tonic::service::RoutesBuilder;
 
 use crate::{
     app::{
-        Orders, Pricing, accounts::Accounts, audit, correction::Corrections, deliver::Deliveries,
-        events::Events, instances::Instances, policies::Policies, registration::Registrations,
+        Orders, Pricing,
+        accounts::Accounts,
+        audit,
+        correction::Corrections,
+        deliver::Deliveries,
+        events::{Events, Limits},
+        instances::Instances,
+        policies::Policies,
+        registration::Registrations,
         rules::Rules,
+        webhooks::Webhooks,
     },
     grpc::{
         accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc, orders::OrderGrpc,
-        sweep::SweepGrpc,
+        sweep::SweepGrpc, webhooks::WebhookGrpc,
     },
-    remote::{RemoteCatalog, RemoteConsoles, RemoteWallet},
+    remote::{RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteWallet},
     store::{Migrator, Store},
 };
 
@@ -52,12 +61,34 @@ pub struct Args {
     /// Where the wallet service is.
     #[arg(long, env = "PERENNIAL_WALLET_ADDRESS", default_value = "http://127.0.0.1:50051")]
     pub wallet_address: Peer,
+
+    /// Days that events are kept: who reads less often has to begin anew.
+    #[arg(
+        long,
+        env = "PERENNIAL_EVENT_RETENTION_DAYS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(7..=3_650)
+    )]
+    pub event_retention_days: u32,
+
+    /// Watches over events that may be open at once.
+    #[arg(long, env = "PERENNIAL_EVENT_WATCHERS", default_value_t = 1_000)]
+    pub event_watchers: u32,
+
+    /// Let webhooks lead to private, loopback and link-local addresses, and without TLS to those.
+    #[arg(long, env = "PERENNIAL_ALLOW_PRIVATE_WEBHOOKS")]
+    pub allow_private_webhooks: bool,
+
+    /// File of further authorities, as PEM, whose certificates the receivers of webhooks may have.
+    #[arg(long, env = "PERENNIAL_WEBHOOK_CA_FILE", value_name = "FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
 }
 
 /// Connects to the database, sees to its schema, and adds the services to `routes`.
 pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the renewal database is not ready")?;
+    outbox::begin(&database).await.context("the renewal service's events are not ready")?;
     let store = Store::new(database);
     let catalog: Arc<dyn Pricing> = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
     let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
@@ -70,15 +101,23 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
         Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
         Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
         Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
-        Corrections::new(store.clone(), rules, env),
+        Corrections::new(store.clone(), rules, env.clone()),
         orders.clone(),
     );
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
     routes.add_service(InstanceServiceServer::new(instances));
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(orders.clone())));
     let deliveries = Deliveries::new(orders.clone(), Arc::new(RemoteConsoles::default()));
-    routes.add_service(SweepServiceServer::new(SweepGrpc::new(orders, deliveries)));
-    routes.add_service(EventServiceServer::new(EventGrpc::new(Events::new(store))));
+    let limits = Limits { most: args.event_watchers, ..Limits::default() };
+    let events = Events::new(store.clone(), limits);
+    let receivers =
+        RemoteReceivers::new(args.allow_private_webhooks, args.webhook_ca_file.as_deref())?;
+    let webhooks = Webhooks::new(store, events.clone(), Arc::new(receivers), env.clone());
+    let days = args.event_retention_days;
+    let sweeps = SweepGrpc::new(orders, deliveries, events.clone(), webhooks.clone(), days);
+    routes.add_service(SweepServiceServer::new(sweeps));
+    routes.add_service(EventServiceServer::new(EventGrpc::new(events)));
+    routes.add_service(WebhookServiceServer::new(WebhookGrpc::new(webhooks, env)));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! The other services, as the use cases see them: adapters over generated clients.
 
+mod webhooks;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -27,6 +29,7 @@ use proto::{
 };
 use tonic::Status;
 
+pub use self::webhooks::RemoteReceivers;
 use crate::app::{Funds, Pricing, RemoteError, deliver::Consoles, rules::Catalogue};
 
 /// Bytes of the largest answer that is read: 1,000 quotes with all their lines.

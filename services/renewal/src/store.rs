@@ -17,6 +17,7 @@ pub mod orders;
 pub mod quotes;
 pub mod requests;
 pub mod values;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -63,6 +63,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let channels = channels::load(args.wallet_channels.as_deref())?;
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
+    outbox::begin(&database).await.context("the wallet's events are not ready")?;
     let wallets = Wallets::start(Store::new(database), env, channels);
     WalletGrpc::new(wallets.clone()).add_to(routes);
     let all = std::mem::take(routes).routes().into_axum_router();

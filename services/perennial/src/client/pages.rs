@@ -5,7 +5,9 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use proto::{
     catalog::v1::ListProductsResponse,
-    renewal::v1::{ListInstancesResponse, ListOrdersResponse},
+    renewal::v1::{
+        ListDeadLettersResponse, ListInstancesResponse, ListOrdersResponse, ListWebhooksResponse,
+    },
     scheduler::v1::ListRunsResponse,
     r#type::v1::{PageRequest, PageResponse},
     wallet::v1::{GetStatementResponse, ListEntriesResponse, ListVouchersResponse},
@@ -74,6 +76,8 @@ paged! {
     ListProductsResponse: products;
     ListInstancesResponse: instances;
     ListOrdersResponse: orders;
+    ListWebhooksResponse: webhooks;
+    ListDeadLettersResponse: letters;
     ListEntriesResponse: entries;
     ListVouchersResponse: vouchers, uses;
     GetStatementResponse: lines;

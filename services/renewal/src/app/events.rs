@@ -1,30 +1,77 @@
-//! Telling what happened.
+//! Telling what happened, and forgetting what happened long ago.
 
+mod watch;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use outbox::{Filter, ReadError};
 use proto::renewal::v1 as pb;
 
-use crate::store::{Store, events};
+use self::watch::Watching;
+pub use self::watch::{Limits, Start, TooManyWatchers};
+use crate::store::{
+    Store, StoreError,
+    events::{self, Page},
+};
 
-/// Tells what happened.
+/// How many times a call looks further where it has found nothing of what was asked for.
+const LOOKS: usize = 20;
+
+/// Which events are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Of whom, and which kinds.
+    pub filter: Filter,
+    /// Only of instances of this product.
+    pub product: Option<String>,
+}
+
+/// Tells what happened. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Events {
     store: Store,
+    watching: Watching,
 }
 
 impl Events {
-    /// Tells what `store` keeps.
+    /// Tells what `store` keeps. What is told as it comes goes by `limits`.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, limits: Limits) -> Self {
+        let watching = Watching::new(store.clone(), limits);
+        Self { store, watching }
     }
 
-    /// At most `limit` events that `filter` wants, after `cursor`, and the cursor to go on from.
-    pub async fn list(
+    /// At most `limit` events that are `wanted`, after `cursor`, and the cursor to go on from.
+    pub async fn list(&self, wanted: &Wanted, cursor: &str, limit: u32) -> Result<Page, ReadError> {
+        let mut page = self.look(wanted, cursor, limit).await?;
+        for _ in 1..LOOKS {
+            if !page.more || !page.events.is_empty() {
+                break;
+            }
+            page = self.look(wanted, &page.next, limit).await?;
+        }
+        Ok(page)
+    }
+
+    async fn look(&self, wanted: &Wanted, cursor: &str, limit: u32) -> Result<Page, ReadError> {
+        let database = self.store.database();
+        let mut page = events::list(database, &wanted.filter, cursor, limit).await?;
+        if let Some(product) = &wanted.product {
+            page.events.retain(|event: &pb::Event| event.product_id == *product);
+        }
+        Ok(page)
+    }
+
+    /// Forgets at most `limit` events that are older than `days` at `now`, and tells how many.
+    pub async fn purge(
         &self,
-        filter: &Filter,
-        cursor: &str,
+        now: DateTime<Utc>,
+        days: u32,
         limit: u32,
-    ) -> Result<(Vec<pb::Event>, String), ReadError> {
-        events::list(self.store.database(), filter, cursor, limit).await
+    ) -> Result<u64, StoreError> {
+        let horizon = now - TimeDelta::days(days.into());
+        Ok(outbox::purge(self.store.database(), horizon, limit).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,16 +4,20 @@ mod page;
 
 use platform::status::BadRequest;
 use proto::renewal::internal::v1::{
-    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, ExpireDueRequest,
-    ExpireDueResponse, RebuildDueRequest, RebuildDueResponse, RemindDueRequest, RemindDueResponse,
-    sweep_service_server::SweepService,
+    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, DeliverWebhooksRequest,
+    DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse, PurgeEventsRequest,
+    PurgeEventsResponse, RebuildDueRequest, RebuildDueResponse, RemindDueRequest,
+    RemindDueResponse, sweep_service_server::SweepService,
 };
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
 use self::page::{Cursor, Shards, failed, next};
 use crate::{
-    app::{Orders, deliver::Deliveries, rebuild::Rebuild},
+    app::{
+        Orders, deliver::Deliveries, error::CallError, events::Events, rebuild::Rebuild,
+        webhooks::Webhooks,
+    },
     wire::count,
 };
 
@@ -23,26 +27,50 @@ const DEFAULT_LIMIT: u32 = 100;
 /// The most that one sweep takes.
 const MAX_LIMIT: u32 = 1_000;
 
+/// Events that a call forgets that does not say how many.
+const DEFAULT_PURGE: u32 = 1_000;
+
+/// The most events that a call forgets.
+const MAX_PURGE: u32 = 10_000;
+
+/// The most webhooks that a call delivers for.
+const MAX_WEBHOOKS: u32 = 32;
+
 /// Serves sweeps.
 #[derive(Debug)]
 pub struct SweepGrpc {
     orders: Orders,
     deliveries: Deliveries,
+    events: Events,
+    webhooks: Webhooks,
+    /// Days that events are kept.
+    event_days: u32,
 }
 
 impl SweepGrpc {
-    /// Sweeps over `orders` and `deliveries`.
+    /// Sweeps over `orders` and `deliveries`, over `events`, which are kept for `event_days`, and over
+    /// `webhooks`.
     #[must_use]
-    pub const fn new(orders: Orders, deliveries: Deliveries) -> Self {
-        Self { orders, deliveries }
+    pub const fn new(
+        orders: Orders,
+        deliveries: Deliveries,
+        events: Events,
+        webhooks: Webhooks,
+        event_days: u32,
+    ) -> Self {
+        Self { orders, deliveries, events, webhooks, event_days }
     }
 }
 
 /// How much a sweep takes at the most.
 fn limit(given: i32) -> Result<u32, Status> {
+    limit_of(given, DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+fn limit_of(given: i32, default: u32, most: u32) -> Result<u32, Status> {
     match u32::try_from(given) {
-        Ok(0) => Ok(DEFAULT_LIMIT),
-        Ok(limit) => Ok(limit.min(MAX_LIMIT)),
+        Ok(0) => Ok(default),
+        Ok(limit) => Ok(limit.min(most)),
         Err(_) => {
             let mut bad = BadRequest::default();
             bad.note("limit", "must not be negative");
@@ -132,6 +160,35 @@ impl SweepService for SweepGrpc {
             more: swept.next.is_some(),
             failed: failed(swept.failed),
             next_cursor,
+        }))
+    }
+    #[instrument(skip_all)]
+    async fn purge_events(
+        &self,
+        request: Request<PurgeEventsRequest>,
+    ) -> Result<Response<PurgeEventsResponse>, Status> {
+        let limit = limit_of(request.into_inner().limit, DEFAULT_PURGE, MAX_PURGE)?;
+        let now = self.orders.now();
+        let purged = self.events.purge(now, self.event_days, limit).await;
+        let purged = purged.map_err(CallError::from)?;
+        self.webhooks.purge(now, self.event_days).await?;
+        let purged = u32::try_from(purged).unwrap_or(u32::MAX);
+        Ok(Response::new(PurgeEventsResponse { purged: count(purged), more: purged >= limit }))
+    }
+
+    #[instrument(skip_all)]
+    async fn deliver_webhooks(
+        &self,
+        request: Request<DeliverWebhooksRequest>,
+    ) -> Result<Response<DeliverWebhooksResponse>, Status> {
+        let limit = limit_of(request.into_inner().limit, MAX_WEBHOOKS, MAX_WEBHOOKS)?;
+        let delivered = self.webhooks.deliver(limit).await?;
+        let failed = delivered.failed.into_iter();
+        Ok(Response::new(DeliverWebhooksResponse {
+            due: count(delivered.taken),
+            done: count(delivered.done),
+            failed: failed.map(|(reason, number)| (reason.to_owned(), count(number))).collect(),
+            more: delivered.more,
         }))
     }
 }

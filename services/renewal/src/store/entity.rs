@@ -6,3 +6,5 @@ pub mod order;
 pub mod quote;
 pub mod request;
 pub mod term;
+pub mod webhook;
+pub mod webhook_letter;

@@ -1,6 +1,9 @@
 //! What happened, in the outbox: written in the transaction that makes it true.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
 use chrono::{DateTime, Utc};
 use kernel::{
@@ -8,12 +11,12 @@ use kernel::{
     ids::{AccountId, InstanceId, OrderId},
 };
 use outbox::{Filter, ReadError};
-use platform::database::{Backend, Database};
+use platform::database::Database;
 use prost::Message as _;
 use proto::{convert::timestamp, renewal::v1 as pb};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
 
-use super::StoreError;
+use super::{StoreError, backend_of, values};
 
 /// What can happen to an account or instance apart from its orders.
 pub mod kinds {
@@ -43,6 +46,35 @@ pub mod kinds {
     pub const INSTANCE_BECAME_POSTPAID: &str = "instance.became_postpaid";
     /// Instances of an account expire, or are released, soon (R-1).
     pub const ACCOUNT_REMINDER: &str = "account.reminder";
+
+    /// Every type of event: those who want some of them name them by these.
+    pub const ALL: [&str; 25] = [
+        ACCOUNT_UPDATED,
+        ACCOUNT_REMINDER,
+        INSTANCE_EXPIRED,
+        INSTANCE_RETAINED,
+        INSTANCE_RELEASED,
+        INSTANCE_BECAME_POSTPAID,
+        INSTANCE_REGISTERED,
+        INSTANCE_UPDATED,
+        INSTANCE_POLICY_CHANGED,
+        INSTANCE_EXPIRY_CORRECTED,
+        INSTANCE_DELIVERY_LATE,
+        INSTANCE_DELIVERY_REFUSED,
+        ORDER_COMPLETED,
+        "instance.renewed",
+        "instance.term_refunded",
+        "order.created",
+        "order.paid",
+        "order.payment_refused",
+        "order.checkout_ended",
+        "order.cancelled",
+        "order.expired",
+        "order.failed",
+        "order.refunding",
+        "order.refunded",
+        "order.refund_arrived",
+    ];
 }
 
 /// Something that happened.
@@ -110,32 +142,80 @@ pub async fn record<C: ConnectionTrait>(
     now: DateTime<Utc>,
     events: Vec<Event>,
 ) -> Result<(), StoreError> {
-    let backend = match connection.get_database_backend() {
-        DbBackend::Postgres => Backend::Postgres,
-        _ => Backend::Sqlite,
-    };
+    let backend = backend_of(connection);
     let rows: Vec<_> = events.into_iter().map(|event| event.into_row(env, now)).collect();
     Ok(outbox::insert(connection, backend, &rows).await?)
 }
 
-/// At most `limit` events that `filter` wants, after `cursor`, and the cursor to go on from.
+/// Events that were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// In order.
+    pub events: Vec<pb::Event>,
+    /// The cursor to go on from.
+    pub next: String,
+    /// Whether there are events that were not looked at yet.
+    pub more: bool,
+}
+
+/// At most `limit` events that `filter` wants, after `cursor`; see [`outbox::list`].
 pub async fn list(
     database: &Database,
     filter: &Filter,
     cursor: &str,
     limit: u32,
-) -> Result<(Vec<pb::Event>, String), ReadError> {
-    let (rows, next) = outbox::list(database, filter, cursor, limit).await?;
-    let events = rows.into_iter().map(|row| {
-        let told = pb::Event::decode(row.payload.as_slice());
-        let told = told.map_err(|error| sea_orm::DbErr::Type(format!("event {}: {error}", row.id)));
-        Ok(pb::Event {
-            event_id: row.id.to_string(),
-            r#type: row.kind,
-            account_id: row.account,
-            time: Some(timestamp(row.time)),
-            ..told?
-        })
-    });
-    Ok((events.collect::<Result<_, ReadError>>()?, next))
+) -> Result<Page, ReadError> {
+    let outbox::Page { events, next, more } = outbox::list(database, filter, cursor, limit).await?;
+    let mut events: Vec<_> = events.into_iter().map(told).collect::<Result<_, _>>()?;
+    let products = products(database.reader(), &events).await?;
+    for event in &mut events {
+        if let Some(product) = products.get(&event.instance_id) {
+            event.product_id.clone_from(product);
+        }
+    }
+    Ok(Page { events, next, more })
+}
+
+fn told(row: outbox::Event) -> Result<pb::Event, DbErr> {
+    let told = pb::Event::decode(row.payload.as_slice());
+    let told = told.map_err(|error| DbErr::Type(format!("event {}: {error}", row.id)))?;
+    Ok(pb::Event {
+        event_id: row.id.to_string(),
+        r#type: row.kind,
+        account_id: row.account,
+        time: Some(timestamp(row.time)),
+        ..told
+    })
+}
+
+/// `1` a JSON array of instances.
+const PRODUCTS_SQLITE: &str = "\
+SELECT i.id, i.product_id FROM json_each(?1) w CROSS JOIN instances i ON i.id = w.value";
+
+const PRODUCTS_POSTGRES: &str = "\
+SELECT i.id, i.product_id FROM jsonb_array_elements_text($1::jsonb) AS w(id)
+JOIN instances i ON i.id = w.id";
+
+#[derive(Debug, FromQueryResult)]
+struct OfProduct {
+    id: String,
+    product_id: String,
+}
+
+/// The products of the instances of `events`. No instances are no statement.
+async fn products<C: ConnectionTrait>(
+    connection: &C,
+    events: &[pb::Event],
+) -> Result<HashMap<String, String>, DbErr> {
+    let ids = events.iter().map(|event| event.instance_id.as_str());
+    let ids: BTreeSet<_> = ids.filter(|id| !id.is_empty()).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let backend = backend_of(connection);
+    let text = backend.pick(PRODUCTS_SQLITE, PRODUCTS_POSTGRES);
+    let rows = [values::to_json(&ids).into()];
+    let statement = Statement::from_sql_and_values(backend.dialect(), text, rows);
+    let found = OfProduct::find_by_statement(statement).all(connection).await?;
+    Ok(found.into_iter().map(|row| (row.id, row.product_id)).collect())
 }

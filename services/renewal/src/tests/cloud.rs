@@ -108,8 +108,8 @@ impl Cloud {
         let filter = outbox::Filter::default();
         loop {
             let database = self.store.database();
-            let (events, _) =
-                crate::store::events::list(database, &filter, "", 1_000).await.unwrap();
+            let page = crate::store::events::list(database, &filter, "", 1_000).await.unwrap();
+            let events = page.events;
             // Transactions of other databases of the same server hold events back for a while.
             let all = outbox_rows(&self.store).await;
             if events.len() == all {

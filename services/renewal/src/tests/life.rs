@@ -31,8 +31,8 @@ impl Cloud {
     pub async fn told(&self, known: usize) -> Vec<pb::Event> {
         let count = self.events().await.len();
         let (filter, database) = (outbox::Filter::default(), self.store.database());
-        let (mut events, _) =
-            crate::store::events::list(database, &filter, "", 1_000).await.unwrap();
+        let page = crate::store::events::list(database, &filter, "", 1_000).await.unwrap();
+        let mut events = page.events;
         assert_eq!(events.len(), count);
         events.split_off(known)
     }

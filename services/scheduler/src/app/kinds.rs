@@ -82,7 +82,7 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 const PURGED: i64 = 1_000;
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 10] = [
+pub static KINDS: [Kind; 12] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -175,6 +175,22 @@ pub static KINDS: [Kind; 10] = [
         },
     },
     Kind {
+        name: "webhooks",
+        description: "tells receivers over HTTP what happened, and tells them again",
+        service: "renewal",
+        sharded: false,
+        every: 2,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = renewal::DeliverWebhooksRequest { limit: 0 };
+                let page = services.renewal().deliver_webhooks(request).await?.into_inner();
+                // What a receiver does not take is told in its webhook and tried again: the run is done.
+                Ok(Page::of(page.due, page.due, page.more))
+            })
+        },
+    },
+    Kind {
         name: "expire-holds",
         description: "releases what payments hold whose channel has not confirmed in time (W-3)",
         service: "wallet",
@@ -231,6 +247,21 @@ pub static KINDS: [Kind; 10] = [
                 let request = wallet::AnchorChainsRequest { limit: SMALL_PAGE };
                 let page = services.wallet().anchor_chains(request).await?.into_inner();
                 Ok(Page::of(page.anchored, page.anchored, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "purge-events",
+        description: "forgets events that are older than the renewal service is set to keep them",
+        service: "renewal",
+        sharded: false,
+        every: 3_600,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = renewal::PurgeEventsRequest { limit: 0 };
+                let page = services.renewal().purge_events(request).await?.into_inner();
+                Ok(Page::of(page.purged, page.purged, page.more))
             })
         },
     },

@@ -55,6 +55,10 @@ impl Store {
         limit: u32,
     ) -> Result<(Vec<Event>, String), ReadError> {
         let filter = Filter { account: None, kinds: vec![WALLET_FUNDED.to_owned()] };
-        outbox::list(&self.database, &filter, cursor, limit).await
+        let mut page = outbox::list(&self.database, &filter, cursor, limit).await?;
+        while page.events.is_empty() && page.more {
+            page = outbox::list(&self.database, &filter, &page.next, limit).await?;
+        }
+        Ok((page.events, page.next))
     }
 }

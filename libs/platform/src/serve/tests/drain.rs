@@ -82,3 +82,51 @@ async fn a_request_in_flight_is_finished_before_the_server_closes() {
     assert_eq!(in_flight.await.unwrap(), finished, "what it calls in memory still answers");
     served.await.unwrap().unwrap();
 }
+
+/// A service whose only call answers when the server closes.
+#[derive(Debug, Clone)]
+struct Endless(Arc<Notify>);
+
+impl NamedService for Endless {
+    const NAME: &'static str = "test.Slow";
+}
+
+impl Service<http::Request<Body>> for Endless {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let begun = Arc::clone(&self.0);
+        Box::pin(async move {
+            let request = tonic::Request::from_http(request);
+            begun.notify_one();
+            Stopping::of(&request).stopped().await;
+            Ok(tonic::Status::ok("closing").into_http())
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_end_is_told_that_the_server_closes() {
+    let (stop, begun) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let routes = Routes::new(Endless(Arc::clone(&begun)));
+    let (peer, served) = start_with(routes, &stop, None).await;
+    let call = tokio::spawn(call_slow(peer));
+    begun.notified().await;
+
+    stop.cancel();
+
+    assert_eq!(call.await.unwrap(), ("0".to_owned(), "closing".to_owned()));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_no_server_made_never_stops() {
+    let stopping = Stopping::of(&tonic::Request::new(()));
+    assert!(!stopping.0.is_cancelled());
+}

@@ -166,7 +166,7 @@ async fn a_chain_is_anchored_when_it_has_grown() {
         assert_eq!(world.wallets.anchor_chains(9).await.unwrap().0.done, 1);
         let kinds = vec!["ledger.anchored".to_owned()];
         let filter = outbox::Filter { kinds, ..outbox::Filter::default() };
-        let (events, _) = outbox::list(&world.database, &filter, "", 10).await.unwrap();
+        let events = outbox::list(&world.database, &filter, "", 10).await.unwrap().events;
         if world.database.backend() == Backend::Sqlite {
             let told: Vec<_> =
                 events.iter().map(|it| (it.account.as_str(), it.kind.as_str())).collect();
