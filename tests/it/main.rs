@@ -7,4 +7,6 @@ mod faults;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tidy;

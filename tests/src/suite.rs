@@ -358,6 +358,10 @@ channels:
     currencies: [CNY]
     intent_minutes: 30
     secrets: [{ file: secret }]
+  - name: dollars
+    currencies: [USD]
+    intent_minutes: 10
+    secrets: [{ file: secret }]
 ";
 
 /// Database settings as words of the command line; databases on PostgreSQL are made and migrated.
