@@ -95,7 +95,8 @@ impl Story {
             1..=9 => self.move_clock(book),
             10..=17 => self.again(book),
             18..=22 => self.altered(book),
-            23..=47 => Op::Together(self.together(book)),
+            23..=45 => Op::Together(self.together(book)),
+            46..=54 => self.rare(book),
             _ => self.dice.weighted(&WEIGHTS)(self, book),
         }
     }

@@ -4,7 +4,7 @@ use proto::wallet::v1::payment::State;
 
 use super::{ACCOUNTS, Story, WEIGHTS, currency_of};
 use crate::model::{
-    book::{Book, Payment, Voucher},
+    book::{Book, Code, Payment, Voucher},
     op::*,
 };
 
@@ -204,6 +204,69 @@ impl Story {
         charge.choice = Choice::Named(vec![label], None);
         charge.items[0].payable = book.cash(account).clamp(1, 9_00);
         Some(Op::Charge(charge, book.now))
+    }
+
+    /// What would seldom be drawn otherwise.
+    pub(super) fn rare(&mut self, book: &Book) -> Op {
+        match self.dice.within(1, 6) {
+            1 => {
+                let id = self.payment(book, |it| it.seen.intent.is_some());
+                let (id, money) = (id.unwrap_or_else(|| self.id()), self.id());
+                let body = Body { about: About::Intent(id), says: Says::Nonsense, money };
+                self.callback(book, "sandbox", body)
+            }
+            2 | 3 => self.odd_news_of_a_refund(book),
+            4 => {
+                let used = book.codes.iter().filter(|(_, code)| code.used);
+                let used: Vec<_> = used.map(|(&label, _)| label).collect();
+                let (request, label) = (self.id(), self.id());
+                if let Some(code) = self.dice.maybe(&used) {
+                    let account = self.dice.one(&ACCOUNTS[..3]);
+                    return Op::Redeem { request, account, code, label };
+                }
+                let good = |it: &Code| !it.used && it.terms.expires > book.now;
+                let Some((&code, it)) = book.codes.iter().find(|(_, it)| good(it)) else {
+                    return self.make_codes(book);
+                };
+                let account =
+                    ACCOUNTS.into_iter().find(|&it_has| currency_of(it_has) == it.currency);
+                let account = account.expect("codes are in one of the currencies");
+                Op::Redeem { request, account, code, label }
+            }
+            5 => {
+                let lost = |it: &Payment| {
+                    let lost =
+                        |voucher: &(Label, i64, i64)| voucher.2 > 0 && !book.is_over(voucher.0);
+                    let good = it.seen.state == State::Succeeded && it.refunded.is_empty();
+                    good && it.coverage.vouchers.iter().any(lost)
+                };
+                let Some(payment) = self.payment(book, lost) else { return self.issue(book) };
+                let seen = &book.payments[&payment].seen;
+                let instances = seen.parts.iter().map(|part| part.instance).collect();
+                let (id, account) = (self.id(), seen.account);
+                Op::Refund(Refund { id, account, payment, instances, through_channel: true })
+            }
+            _ => {
+                let rich = ACCOUNTS.into_iter().find(|&account| book.cash(account) > 0);
+                let Some(account) = rich else { return self.deposit(book) };
+                let (request, currency) = (self.id(), currency_of(account));
+                Op::Deposit { request, account, amount: i64::MAX, currency }
+            }
+        }
+    }
+
+    /// A channel refuses to give back what it was asked to, or says that it gave back something else.
+    fn odd_news_of_a_refund(&mut self, book: &Book) -> Op {
+        let mut op = self.hear_of_refund(book);
+        if let Op::Callback(callback) = &mut op
+            && let About::Refund(id) = callback.body.about
+        {
+            let (channel, asked) = book.refunds[&id].out.expect("it was asked for");
+            let currency = if channel == "sandbox" { "CNY" } else { "USD" };
+            let other = Says::Succeeded(asked + 1, currency);
+            callback.body.says = if self.dice.percent(50) { Says::Failed } else { other };
+        }
+        op
     }
 
     /// A channel says that the intent of `id`, which is pending, was paid as asked.
