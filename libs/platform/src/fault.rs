@@ -47,11 +47,18 @@ pub enum Fault {
     AfterDelivered,
     /// A console has refused an item in step 5. Nobody knows yet.
     AfterDeliveryRefused,
+    /// The first transaction of a page of automatic renewals is committed: its orders are `PAYING`. The
+    /// wallet has not heard of them.
+    AfterPage,
+    /// The payments of a page are answered. Its orders do not know yet.
+    AfterPageAnswer,
+    /// The second transaction of a page is committed: paid and extended, or refused. Nobody was told.
+    AfterPageSettled,
 }
 
 impl Fault {
     /// Every fault, in the order of the steps.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::AfterCreate,
         Self::AfterPaying,
         Self::AfterCharge,
@@ -72,6 +79,9 @@ impl Fault {
         Self::AfterDelivery,
         Self::AfterDelivered,
         Self::AfterDeliveryRefused,
+        Self::AfterPage,
+        Self::AfterPageAnswer,
+        Self::AfterPageSettled,
     ];
 
     /// Its name on the command line.
@@ -98,6 +108,9 @@ impl Fault {
             Self::AfterDelivery => "after-delivery",
             Self::AfterDelivered => "after-delivered",
             Self::AfterDeliveryRefused => "after-delivery-refused",
+            Self::AfterPage => "after-page",
+            Self::AfterPageAnswer => "after-page-answer",
+            Self::AfterPageSettled => "after-page-settled",
         }
     }
 
@@ -124,7 +137,10 @@ impl Fault {
             | Self::AfterRefunded
             | Self::AfterDelivery
             | Self::AfterDelivered
-            | Self::AfterDeliveryRefused => "renewal",
+            | Self::AfterDeliveryRefused
+            | Self::AfterPage
+            | Self::AfterPageAnswer
+            | Self::AfterPageSettled => "renewal",
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod advance;
 pub mod audit;
+pub mod automatic;
 pub mod bill;
 pub mod bound;
 pub mod cancel;
@@ -14,6 +15,7 @@ pub mod due;
 pub mod error;
 pub mod events;
 pub mod failure;
+pub mod funding;
 pub mod instances;
 pub mod lifecycle;
 pub mod listing;
@@ -44,12 +46,13 @@ use platform::together::Queue;
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
     wallet::v1::{
-        self as wallet, ChargeRequest, CreatePaymentIntentRequest, Payment, PreviewPaymentRequest,
-        PreviewPaymentResponse, Refund, RefundRequest,
+        self as wallet, ChargeManyRequest, ChargeRequest, CreatePaymentIntentRequest, Payment,
+        PreviewPaymentRequest, PreviewPaymentResponse, Refund, RefundRequest,
     },
 };
 
 use self::{
+    automatic::caps::Caps,
     create::make::Maker,
     rules::{Catalogue, Rules},
     settle::complete::Completer,
@@ -74,6 +77,9 @@ impl RemoteError {
     }
 }
 
+/// Accounts to which money has come, since when, and the cursor to go on from.
+pub type Fundings = (Vec<(AccountId, DateTime<Utc>)>, String);
+
 /// Rules and prices: the catalog.
 #[async_trait]
 pub trait Pricing: fmt::Debug + Send + Sync {
@@ -96,6 +102,10 @@ pub trait Funds: fmt::Debug + Send + Sync {
     /// Takes a payment, or tells how it ended before.
     async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError>;
 
+    /// Takes many payments, each the whole of it or nothing, or tells how they ended before: one
+    /// outcome for each, in their order.
+    async fn charge_many(&self, request: ChargeManyRequest) -> Result<Vec<Payment>, RemoteError>;
+
     /// Calls a payment off, or tells how it ended before.
     async fn void(&self, account: &AccountId, payment: PaymentId) -> Result<Payment, RemoteError>;
 
@@ -104,6 +114,10 @@ pub trait Funds: fmt::Debug + Send + Sync {
 
     /// The payments with these ids, at most 1,000; unknown ones are left out.
     async fn payments(&self, ids: Vec<String>) -> Result<Vec<Payment>, RemoteError>;
+
+    /// At most `limit` accounts to which money has come, since when, after `cursor`; and the cursor to
+    /// go on from.
+    async fn fundings(&self, cursor: &str, limit: u32) -> Result<Fundings, RemoteError>;
 
     /// Gives items of a payment back, or tells how far that has come.
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError>;
@@ -127,6 +141,7 @@ pub struct Orders {
     funds: Arc<dyn Funds>,
     maker: Queue<Maker>,
     completer: Queue<Completer>,
+    caps: Caps,
     env: Env,
 }
 
@@ -143,7 +158,14 @@ impl Orders {
     ) -> Self {
         let maker = Queue::start(Maker::new(store.clone(), env.clone()));
         let completer = Queue::start(Completer::new(store.clone(), env.clone()));
-        Self { store, rules, pricing, funds, maker, completer, env }
+        let caps = Caps::default();
+        Self { store, rules, pricing, funds, maker, completer, caps, env }
+    }
+
+    /// The same, within bounds of what renews itself.
+    #[must_use]
+    pub fn within(self, caps: Caps) -> Self {
+        Self { caps, ..self }
     }
 
     /// The time that a request is judged at.

@@ -23,6 +23,7 @@ use crate::{
         Orders, Pricing,
         accounts::Accounts,
         audit,
+        automatic::caps::Caps,
         correction::Corrections,
         deliver::Deliveries,
         events::{Events, Limits},
@@ -53,6 +54,16 @@ pub struct Args {
         hide_env_values = true
     )]
     pub renewal_database_url: DatabaseUrl,
+
+    /// How many automatic renewals of an account a day may have; what is beyond waits for the next
+    /// day or an operator. 0: any number.
+    #[arg(long, env = "PERENNIAL_AUTO_ORDERS_PER_DAY", default_value_t = 0, value_name = "COUNT")]
+    pub auto_orders_per_day: u32,
+
+    /// For how much, in minor units, an account may be renewed automatically in a day; what is beyond
+    /// waits for the next day or an operator. 0: for any amount.
+    #[arg(long, env = "PERENNIAL_AUTO_AMOUNT_PER_DAY", default_value_t = 0, value_name = "MINOR")]
+    pub auto_amount_per_day: u64,
 
     /// Where the catalog service is.
     #[arg(long, env = "PERENNIAL_CATALOG_ADDRESS", default_value = "http://127.0.0.1:50051")]
@@ -95,6 +106,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
 
     let orders = Orders::start(store.clone(), Arc::clone(&rules), catalog, wallet, env.clone());
+    let orders = orders.within(caps(args));
 
     let accounts = Accounts::new(store.clone(), Arc::clone(&rules), env.clone());
     let instances = InstanceGrpc::new(
@@ -119,6 +131,13 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     routes.add_service(EventServiceServer::new(EventGrpc::new(events)));
     routes.add_service(WebhookServiceServer::new(WebhookGrpc::new(webhooks, env)));
     Ok(())
+}
+
+/// The bounds of a day.
+fn caps(args: &Args) -> Caps {
+    let orders = Some(i64::from(args.auto_orders_per_day)).filter(|most| *most > 0);
+    let amount = Some(args.auto_amount_per_day).filter(|most| *most > 0);
+    Caps { orders, amount: amount.map(|most| i64::try_from(most).unwrap_or(i64::MAX)) }
 }
 
 /// Brings the schema up to date.

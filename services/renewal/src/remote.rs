@@ -16,21 +16,23 @@ use proto::{
         ListAccountProfilesRequest, ListProductsRequest, Product, QuoteRenewalsRequest,
         QuoteRenewalsResponse, catalog_service_client::CatalogServiceClient,
     },
+    convert::instant,
     provisioner::v1::{
         ApplyEntitlementRequest, provisioner_service_client::ProvisionerServiceClient,
     },
     r#type::v1::PageRequest,
+    wallet::internal::v1::{ListFundingsRequest, sweep_service_client::SweepServiceClient},
     wallet::v1::{
-        self as wallet, ChargeRequest, CreatePaymentIntentRequest, GetFundsRequest,
-        GetPaymentsRequest, Payment, PreviewPaymentRequest, PreviewPaymentResponse, Refund,
-        RefundRequest, VoidPaymentRequest, payment_service_client::PaymentServiceClient,
-        voucher_service_client::VoucherServiceClient,
+        self as wallet, ChargeManyRequest, ChargeRequest, CreatePaymentIntentRequest,
+        GetFundsRequest, GetPaymentsRequest, Payment, PreviewPaymentRequest,
+        PreviewPaymentResponse, Refund, RefundRequest, VoidPaymentRequest,
+        payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
     },
 };
 use tonic::Status;
 
 pub use self::webhooks::RemoteReceivers;
-use crate::app::{Funds, Pricing, RemoteError, deliver::Consoles, rules::Catalogue};
+use crate::app::{Fundings, Funds, Pricing, RemoteError, deliver::Consoles, rules::Catalogue};
 
 /// Bytes of the largest answer that is read: 1,000 quotes with all their lines.
 const MAX_ANSWER: usize = 32 << 20;
@@ -137,6 +139,7 @@ const fn catalog_error(status: Status) -> RemoteError {
 pub struct RemoteWallet {
     client: PaymentServiceClient<Connection>,
     vouchers: VoucherServiceClient<Connection>,
+    sweeps: SweepServiceClient<Connection>,
 }
 
 impl RemoteWallet {
@@ -144,8 +147,10 @@ impl RemoteWallet {
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         let vouchers = VoucherServiceClient::new(connection.clone());
+        let vouchers = vouchers.max_decoding_message_size(MAX_ANSWER);
+        let sweeps = SweepServiceClient::new(connection.clone());
         let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
-        Self { client, vouchers: vouchers.max_decoding_message_size(MAX_ANSWER) }
+        Self { client, vouchers, sweeps }
     }
 }
 
@@ -158,6 +163,38 @@ impl Funds for RemoteWallet {
             async move { client.charge(request).await }
         });
         payment(answer.await.map(|answer| answer.into_inner().payment))
+    }
+
+    async fn charge_many(&self, request: ChargeManyRequest) -> Result<Vec<Payment>, RemoteError> {
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.charge_many(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        let payments = answer.await.map_err(error)?.into_inner().payments;
+        // Outcomes are matched with what they are of by their place.
+        let asked = request.charges.iter().map(|charge| &charge.payment_id);
+        if asked.eq(payments.iter().map(|payment| &payment.payment_id)) {
+            Ok(payments)
+        } else {
+            let why = "other payments came of it than were asked for";
+            Err(error(no_answer("wallet", why)))
+        }
+    }
+
+    async fn fundings(&self, cursor: &str, limit: u32) -> Result<Fundings, RemoteError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let request = ListFundingsRequest { cursor: cursor.to_owned(), limit };
+        let answer = safe(|| {
+            let (mut client, request) = (self.sweeps.clone(), request.clone());
+            async move { client.list_fundings(request).await }
+        });
+        let error = |status| RemoteError { service: "wallet", status };
+        let answer = answer.await.map_err(error)?.into_inner();
+        let read = answer.fundings.into_iter().filter_map(|funding| {
+            Some((funding.account_id.parse().ok()?, instant(funding.time?).ok()?))
+        });
+        Ok((read.collect(), answer.next_cursor))
     }
 
     async fn void(

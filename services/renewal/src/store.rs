@@ -6,7 +6,9 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod automatic;
 pub mod bulk;
+pub mod cursors;
 pub mod deliveries;
 pub mod due;
 pub mod entity;

@@ -58,8 +58,9 @@ impl AutoPlan {
         lifecycle(&self.lifecycle, end, self.zone)
     }
 
-    /// From when on nothing is tried any more.
-    fn stops_at(&self, end: DateTime<Utc>) -> DateTime<Utc> {
+    /// From when on nothing is tried any more that ends at `end`.
+    #[must_use]
+    pub fn stops_at(&self, end: DateTime<Utc>) -> DateTime<Utc> {
         match self.stop {
             StopsWhen::OneDay | StopsWhen::UntilExpiry => end,
             StopsWhen::UntilSuspension => self.lifecycle(end).retained_at,

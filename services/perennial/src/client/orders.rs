@@ -229,6 +229,7 @@ async fn list(
             states: states.to_vec(),
             instance_id: instance.to_owned(),
             page: Some(page),
+            with_attempts: false,
         };
         let call = async || orders(client).list_orders(request.clone()).await;
         safe(call).await.map(tonic::Response::into_inner)

@@ -18,6 +18,7 @@ use super::{
 use crate::store::{
     Store,
     accounts::{self, KnownAccount, Noted},
+    automatic::caps,
     due,
     events::{self, Event, kinds},
 };
@@ -157,6 +158,28 @@ impl Accounts {
             due::wake_automatic(&transaction, id, now).await?;
         }
         events::record(&transaction, &self.env, now, vec![updated(&account)]).await?;
+        transaction.commit().await?;
+        Ok(account)
+    }
+}
+
+impl Accounts {
+    /// Has what of a parked account is due be renewed by itself again, as if its day began now.
+    /// One that is not parked stays as it is.
+    pub async fn resume(&self, id: &AccountId) -> Result<KnownAccount, CallError> {
+        let now = self.env.now();
+        let transaction = self.store.begin().await?;
+        let account = accounts::get_locked(&transaction, id).await?;
+        let mut account = account.ok_or_else(|| CallError::AccountNotFound(id.clone()))?;
+        if !account.is_parked(now) {
+            return Ok(account);
+        }
+        let why = account.noted.parked.map(|(_, why)| why).unwrap_or_default();
+        caps::park(&transaction, &[(id, now, &why)]).await?;
+        due::wake_automatic(&transaction, id, now).await?;
+        account.noted.parked = Some((now, why));
+        let told = Event::new(kinds::AUTO_RENEWAL_RESUMED, id.clone());
+        events::record(&transaction, &self.env, now, vec![told]).await?;
         transaction.commit().await?;
         Ok(account)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use proto::wallet::v1::Payment;
 
 use super::{Orders, failure::OrderError};
@@ -42,9 +42,10 @@ impl Orders {
             let due = orders::take_due(self.store.database().writer(), now, most).await?;
             let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
             let payments = self.payments_of(&due).await;
-            let done =
-                join_all(due.into_iter().map(|order| self.step(order, payments.as_ref()))).await;
-            let done = done.into_iter().filter(|done| *done).count();
+            let (in_turn, at_once) = parted(due);
+            let at_once = at_once.into_iter().map(|order| self.step(order, payments.as_ref()));
+            let (at_once, in_turn) = join(join_all(at_once), self.steps_in_turn(in_turn)).await;
+            let done = at_once.into_iter().filter(|done| *done).count() + in_turn;
             all.taken += taken;
             all.done += u32::try_from(done).unwrap_or(u32::MAX);
             if taken < most {
@@ -53,6 +54,15 @@ impl Orders {
         }
         all.more = all.taken == limit;
         Ok(all)
+    }
+
+    /// Takes orders of attempts further, one after the other: how many were.
+    async fn steps_in_turn(&self, orders: Vec<Order>) -> usize {
+        let mut done = 0;
+        for order in orders {
+            done += usize::from(self.step(Ok(order), None).await);
+        }
+        done
     }
 
     /// What became of the checkouts of `orders`, by payment; none if the wallet does not say: they
@@ -117,6 +127,26 @@ impl Orders {
             false
         })
     }
+}
+
+/// Orders of attempts that are being paid, in the order in which money is to be taken, and all
+/// others.
+fn parted(due: Vec<Result<Order, StoreError>>) -> (Vec<Order>, Vec<Result<Order, StoreError>>) {
+    let (mut in_turn, mut at_once) = (Vec::new(), Vec::new());
+    for order in due {
+        match order {
+            Ok(order) if order.attempt.is_some() && order.state == State::Paying => {
+                in_turn.push(order);
+            }
+            order => at_once.push(order),
+        }
+    }
+    let turn = |order: &Order| {
+        let identity = order.attempt.as_ref().map(|attempt| &attempt.identity);
+        identity.map(|one| (one.account.clone(), one.expiry, one.root.clone()))
+    };
+    in_turn.sort_by_cached_key(turn);
+    (in_turn, at_once)
 }
 
 #[cfg(test)]

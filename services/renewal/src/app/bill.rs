@@ -262,15 +262,20 @@ pub fn voucher_choice(
     wallet::VoucherChoice { choice: Some(choice), max_per_payment }
 }
 
-/// Which vouchers may pay an automatic renewal: what the profile says (V-2).
+/// Which vouchers may pay an automatic renewal: what the account's profile says of those (V-2).
+#[must_use]
 pub fn automatic_vouchers(profile: &AccountProfile) -> wallet::VoucherChoice {
-    use wallet::voucher_choice::Choice;
+    use wallet::voucher_choice::{Choice, None as NoVoucher};
     let rule = &profile.vouchers.automatic;
     let max_per_payment = rule.max_per_payment.map(count);
-    let choice = Choice::Rule(types::VoucherRule {
-        strategy: strategy_message(rule.strategy).into(),
-        max_per_payment,
-    });
+    let choice = match rule.strategy {
+        // Nobody is there to choose.
+        VoucherStrategy::ChosenByUser => Choice::None(NoVoucher {}),
+        strategy => Choice::Rule(types::VoucherRule {
+            strategy: strategy_message(strategy).into(),
+            max_per_payment,
+        }),
+    };
     wallet::VoucherChoice { choice: Some(choice), max_per_payment }
 }
 

@@ -212,6 +212,7 @@ impl Orders {
             expire_time,
             next_attempt_at: Some(expire_time),
             attempts: 0,
+            attempt: None,
         };
         if payable.minor() > 0 && command.pay.is_none() {
             return order;

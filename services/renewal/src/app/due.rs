@@ -184,9 +184,17 @@ impl<'w> Dues<'w> {
         }
     }
 
-    /// See [`Dues::time`].
+    /// See [`Dues::time`]. What of a parked account would be renewed waits.
     #[must_use]
     pub fn time_of(&self, facts: &Facts<'_>) -> Option<DateTime<Utc>> {
+        let time = self.unparked_time_of(facts);
+        let parked = self.account.noted.parked.as_ref().map(|(until, _)| *until);
+        let Some(until) = parked.filter(|until| self.now < *until) else { return time };
+        let others = self.unparked_time_of(&Facts { automatic: None, ..facts.clone() });
+        [time.map(|time| time.max(until)), others].into_iter().flatten().min()
+    }
+
+    fn unparked_time_of(&self, facts: &Facts<'_>) -> Option<DateTime<Utc>> {
         let all = due_time(&facts.view(false), self.now)?;
         let Some(quiet) = self.quiet_until(facts) else { return Some(all) };
         let mute = Facts { reminded: Some(i32::MAX), ..facts.clone() };

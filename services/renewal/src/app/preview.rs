@@ -22,7 +22,7 @@ use rule_engine::{
 };
 
 use self::prices::{Quoted, all_refused};
-pub use self::prices::{Unpriced, sum, unpriced_of};
+pub use self::prices::{Unpriced, price_of, sum, unpriced_of};
 use super::{
     Orders, bill,
     failure::{OrderError, Refused},

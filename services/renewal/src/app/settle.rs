@@ -39,6 +39,9 @@ impl Orders {
         {
             return Box::pin(self.settle(order, payment)).await;
         }
+        if costs_nothing(&order) {
+            return Box::pin(self.settle(order, Payment::default())).await;
+        }
         let request = charge(&order)?;
         let payment = match self.funds.charge(request).await {
             Ok(payment) => payment,
@@ -63,19 +66,22 @@ impl Orders {
     /// Step 4: the order follows what came of its payment.
     pub async fn settle(&self, order: Order, payment: Payment) -> Result<Order, OrderError> {
         let succeeded = match payment.state() {
-            payment::State::Succeeded => true,
+            _ if costs_nothing(&order) => true,
+            payment::State::Succeeded => {
+                check_own(&order, &payment)?;
+                true
+            }
             payment::State::Refused | payment::State::Voided => false,
             // Not ended: as good as no answer.
             payment::State::Pending | payment::State::Unspecified => return Err(OrderError::Busy),
         };
-        if succeeded {
-            check_own(&order, &payment)?;
-        }
         let mut order = order;
         for _ in 0..ROUNDS {
             let settled = if succeeded {
                 let paid = Paid { order: order.clone(), payment: payment.clone() };
                 self.completer.ask(paid).await?
+            } else if order.attempt.is_some() {
+                self.fail_attempt(&order, &payment).await?
             } else {
                 retry(|| self.give_back(order.clone(), payment.clone())).await?
             };
@@ -128,6 +134,11 @@ impl Orders {
     }
 }
 
+/// Whether an automatic renewal has nothing to pay (W-5).
+fn costs_nothing(order: &Order) -> bool {
+    order.attempt.is_some() && order.payable.minor() == 0
+}
+
 /// Why the wallet would not take a payment, as the order tells it.
 fn called_off(error: &RemoteError) -> PaymentRefusal {
     let reason = reason(&error.status).unwrap_or_else(|| Reason::OrderNotPayable.code().to_owned());
@@ -160,7 +171,7 @@ pub fn charged(order: &Order) -> Result<Charge, OrderError> {
         order_id: order.id.to_string(),
         items: items.collect::<Option<_>>().ok_or_else(|| missing("item"))?,
         vouchers: order.vouchers.clone(),
-        automatic: false,
+        automatic: order.attempt.is_some(),
     })
 }
 

@@ -82,6 +82,18 @@ impl AccountService for AccountGrpc {
         let account = Some(account_message(&account));
         Ok(Response::new(pb::UpdateAccountSettingsResponse { account }))
     }
+
+    #[instrument(skip_all, fields(account.id = request.get_ref().account_id))]
+    async fn resume_automatic_renewal(
+        &self,
+        request: Request<pb::ResumeAutomaticRenewalRequest>,
+    ) -> Result<Response<pb::ResumeAutomaticRenewalResponse>, Status> {
+        let mut bad = BadRequest::default();
+        let id = wire::id(&mut bad, "account_id", &request.into_inner().account_id);
+        let Some(id) = id else { return Err(bad.into_status()) };
+        let account = Some(account_message(&self.accounts.resume(&id).await?));
+        Ok(Response::new(pb::ResumeAutomaticRenewalResponse { account }))
+    }
 }
 
 /// Reads the rows, or says what is wrong with each of their fields.
@@ -185,6 +197,7 @@ fn account_message(account: &KnownAccount) -> pb::Account {
         settings: Some(settings_message(&account.settings)),
         etag: account.etag(),
         create_time: Some(timestamp(account.create_time)),
+        parked_until: account.noted.parked.as_ref().map(|(until, _)| timestamp(*until)),
     }
 }
 

@@ -11,7 +11,13 @@ use proto::{
     wallet::v1::{ItemParts, Payment, PaymentRefusal, payment},
 };
 
-use crate::{domain::order::State, store::orders::Order};
+use rule_engine::due::AttemptKind;
+
+use crate::{
+    domain::{attempt::Outcome, order::State},
+    store::orders::{Attempt, Order},
+    wire::count,
+};
 
 /// An order as people and programs are told it: its dates are those of the payment instant once
 /// that is known (O-8).
@@ -88,6 +94,44 @@ fn item_message(
     }
     let parts = parts.remove(&item.instance_id);
     pb::OrderItem { item: Some(item), state: state.into(), parts, delivery_refusal }
+}
+
+/// How an attempt was decided, as people and programs are told it; none for what somebody ordered.
+#[must_use]
+pub fn attempt_message(order: Order) -> Option<pb::Attempt> {
+    let Attempt { identity, outcome, reason, retry_time } = order.attempt?;
+    let (_, refusal) = money_of(order.payment);
+    let message = match (&refusal, order.ended_why) {
+        (Some(refusal), _) => refusal.message.clone(),
+        (None, why) => why.map(|why| why.message).unwrap_or_default(),
+    };
+    Some(pb::Attempt {
+        instance_id: identity.root.to_string(),
+        expire_time: Some(timestamp(identity.expiry)),
+        date: Some(identity.date.into()),
+        retry: match identity.kind {
+            AttemptKind::Scheduled => 0,
+            AttemptKind::Retry(number) => count(number),
+        },
+        outcome: outcome_message(outcome).into(),
+        reason: reason.unwrap_or_default(),
+        message,
+        order_id: order.id.to_string(),
+        create_time: Some(timestamp(order.create_time)),
+        next_attempt_time: retry_time.map(timestamp),
+        missing: refusal.and_then(|refusal| refusal.missing),
+    })
+}
+
+const fn outcome_message(outcome: Option<Outcome>) -> pb::attempt::Outcome {
+    match outcome {
+        None => pb::attempt::Outcome::Paying,
+        Some(Outcome::Renewed) => pb::attempt::Outcome::Renewed,
+        Some(Outcome::Failed) => pb::attempt::Outcome::Failed,
+        Some(Outcome::Skipped) => pb::attempt::Outcome::Skipped,
+        Some(Outcome::Missed) => pb::attempt::Outcome::Missed,
+        Some(Outcome::Void) => pb::attempt::Outcome::Void,
+    }
 }
 
 /// The state of an order on the wire.

@@ -12,11 +12,14 @@ use tonic::{Request, Response, Status};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::bill::order_message;
-use crate::app::{
-    Orders,
-    lookup::{Listed, Part},
-    refund::Refunded,
+use super::bill::{attempt_message, order_message};
+use crate::{
+    app::{
+        Orders,
+        lookup::{Listed, Part},
+        refund::Refunded,
+    },
+    store::orders::list::AttemptList,
 };
 
 /// Serves orders.
@@ -134,6 +137,28 @@ impl OrderService for OrderGrpc {
             page: Some(types::PageResponse {
                 next_page_token: next.unwrap_or_default(),
                 total_size: total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
+            }),
+        }))
+    }
+
+    #[instrument(skip_all, fields(account.id = request.get_ref().account_id))]
+    async fn list_attempts(
+        &self,
+        request: Request<pb::ListAttemptsRequest>,
+    ) -> Result<Response<pb::ListAttemptsResponse>, Status> {
+        let request = request.into_inner();
+        let query = pb::ListAttemptsRequest { page: None, ..request.clone() };
+        let tokens = PageTokens::of("ListAttempts", &query);
+        let page = request.page.clone().unwrap_or_default();
+        let wanted = parse::attempts(&request, &page)?;
+        let before = position(&tokens, &page.page_token)?;
+        let listed = self.orders.attempts(&AttemptList { before, ..wanted }).await?;
+        let next = listed.next.map(|last| tokens.issue(&last.to_string()));
+        Ok(Response::new(pb::ListAttemptsResponse {
+            attempts: listed.orders.into_iter().filter_map(attempt_message).collect(),
+            page: Some(types::PageResponse {
+                next_page_token: next.unwrap_or_default(),
+                total_size: None,
             }),
         }))
     }

@@ -2,12 +2,13 @@
 
 mod page;
 
-use platform::status::BadRequest;
+use platform::{page::PageTokens, status::BadRequest};
 use proto::renewal::internal::v1::{
     AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, DeliverWebhooksRequest,
-    DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse, PurgeEventsRequest,
-    PurgeEventsResponse, RebuildDueRequest, RebuildDueResponse, RemindDueRequest,
-    RemindDueResponse, sweep_service_server::SweepService,
+    DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse, NoticeFundsRequest,
+    NoticeFundsResponse, PurgeEventsRequest, PurgeEventsResponse, RebuildDueRequest,
+    RebuildDueResponse, RemindDueRequest, RemindDueResponse, RenewDueRequest, RenewDueResponse,
+    sweep_service_server::SweepService,
 };
 use tonic::{Request, Response, Status};
 use tracing::instrument;
@@ -15,9 +16,15 @@ use tracing::instrument;
 use self::page::{Cursor, Shards, failed, next};
 use crate::{
     app::{
-        Orders, deliver::Deliveries, error::CallError, events::Events, rebuild::Rebuild,
+        Orders,
+        automatic::{self, RenewDue},
+        deliver::Deliveries,
+        error::CallError,
+        events::Events,
+        rebuild::Rebuild,
         webhooks::Webhooks,
     },
+    store::{due, values},
     wire::count,
 };
 
@@ -162,6 +169,7 @@ impl SweepService for SweepGrpc {
             next_cursor,
         }))
     }
+
     #[instrument(skip_all)]
     async fn purge_events(
         &self,
@@ -190,5 +198,56 @@ impl SweepService for SweepGrpc {
             failed: failed.map(|(reason, number)| (reason.to_owned(), count(number))).collect(),
             more: delivered.more,
         }))
+    }
+
+    #[instrument(skip_all)]
+    async fn renew_due(
+        &self,
+        request: Request<RenewDueRequest>,
+    ) -> Result<Response<RenewDueResponse>, Status> {
+        let tokens = PageTokens::of("RenewDue", &());
+        let asked = renewing(&request.into_inner(), &tokens)?;
+        let swept = self.orders.renew_due(&asked).await?;
+        let next = swept.next.as_ref().map(|place| tokens.issue(&values::to_json(place)));
+        Ok(Response::new(RenewDueResponse {
+            due: count(swept.due),
+            done: count(swept.done),
+            failed: swept.failed.into_iter().map(|(why, times)| (why, count(times))).collect(),
+            more: next.is_some(),
+            next_cursor: next.unwrap_or_default(),
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn notice_funds(
+        &self,
+        request: Request<NoticeFundsRequest>,
+    ) -> Result<Response<NoticeFundsResponse>, Status> {
+        let noticed = self.orders.notice_funds(limit(request.into_inner().limit)?).await?;
+        let (noted, more) = (count(noticed.noted), noticed.more);
+        Ok(Response::new(NoticeFundsResponse { noted, more }))
+    }
+}
+
+/// A page of what renews itself.
+fn renewing(request: &RenewDueRequest, tokens: &PageTokens) -> Result<RenewDue, Status> {
+    let mut bad = BadRequest::default();
+    let limit = usize::try_from(request.limit).map_err(|_| "must not be negative");
+    let limit = bad.field("limit", limit);
+    let all = (request.shard_from, request.shard_until) == (0, 0);
+    let most = i32::from(due::SHARDS);
+    let shards = if all { 0..most } else { request.shard_from..request.shard_until };
+    if shards.start < 0 || shards.end > most || shards.is_empty() {
+        bad.note("shard_until", format!("must be above shard_from and at most {most}"));
+    }
+    let after = tokens.read(&request.cursor).ok();
+    let after = after.map(|text| text.map(|text| serde_json::from_str(&text)).transpose());
+    let after = bad.field("cursor", after.and_then(Result::ok).ok_or("was not given by this call"));
+    match (limit, after) {
+        (Some(limit), Some(after)) if bad.is_empty() => {
+            let limit = if limit == 0 { automatic::MOST } else { limit };
+            Ok(RenewDue { shards, after, limit })
+        }
+        _ => Err(bad.into_status()),
     }
 }

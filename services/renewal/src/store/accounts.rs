@@ -57,6 +57,12 @@ impl KnownAccount {
         Account { id: self.id.clone(), settings: self.settings.clone(), frozen: self.frozen }
     }
 
+    /// Whether nothing of it is renewed by itself at `now`.
+    #[must_use]
+    pub fn is_parked(&self, now: DateTime<Utc>) -> bool {
+        self.noted.parked.as_ref().is_some_and(|(until, _)| now < *until)
+    }
+
     /// The etag that changes whenever the account does.
     #[must_use]
     pub fn etag(&self) -> String {

@@ -154,6 +154,25 @@ const CHECKS: &[Check] = &[
          WHERE i.state = 'PENDING' AND d.next_attempt_at IS NULL",
     ),
     (
+        "an attempt is decided once (A-2)",
+        "SELECT account_id || '/' || attempt_root AS subject,
+             COUNT(*) || ' orders of the attempt of ' || attempt_date AS found
+         FROM orders WHERE attempt_root IS NOT NULL
+         GROUP BY account_id, attempt_root, attempt_expiry, attempt_date, attempt_kind
+         HAVING COUNT(*) > 1",
+    ),
+    (
+        "an attempt ended as its order did (A-2)",
+        "SELECT account_id || '/' || {id:id} AS subject,
+             state || ', ' || COALESCE(outcome, 'undecided') AS found
+         FROM orders WHERE attempt_root IS NOT NULL
+             AND COALESCE(outcome, 'undecided') <> CASE
+                 WHEN state = 'PAYING' THEN 'undecided'
+                 WHEN state <> 'FAILED' THEN 'RENEWED'
+                 WHEN outcome IN ('FAILED', 'SKIPPED', 'MISSED', 'VOID') THEN outcome
+                 ELSE '' END",
+    ),
+    (
         "an order at its end is left alone (O-4)",
         "SELECT account_id || '/' || {id:id} AS subject, state || ' with a next step' AS found
          FROM orders

@@ -25,6 +25,7 @@ pub struct InstanceVersion {
 
 /// What an instance becomes when its order is settled, and the term that is appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own")]
 pub struct SettledInstance {
     /// Whose it is.
     pub account_id: AccountId,
@@ -62,6 +63,17 @@ pub struct SettledInstance {
     /// The console of its product is to acknowledge it (O-5).
     #[serde(skip)]
     pub delivered: bool,
+    /// It was renewed by itself: one less remains, and after the last one it is `MANUAL` (P-3).
+    pub automatic: bool,
+}
+
+/// What a settled instance is since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Its version.
+    pub version: i64,
+    /// Whether its policy is `MANUAL`.
+    pub manual: bool,
 }
 
 /// An instance at the version that an order was decided on.
@@ -170,10 +182,16 @@ UPDATE instances SET open_order_id = NULL, version = instances.version + 1,
     ELSE COALESCE(r.pending_configuration, instances.pending_configuration) END,
   pending_from = CASE WHEN r.nothing_pending THEN r.pending_from
     ELSE COALESCE(r.pending_from, instances.pending_from) END,
-  policy = CASE WHEN r.converted THEN 'MANUAL' ELSE instances.policy END,
-  auto_cycle = CASE WHEN r.converted THEN NULL ELSE instances.auto_cycle END,
-  auto_remaining = CASE WHEN r.converted THEN NULL ELSE instances.auto_remaining END,
+  policy = CASE WHEN r.converted OR r.automatic AND instances.auto_remaining = 1 THEN 'MANUAL'
+    ELSE instances.policy END,
+  auto_cycle = CASE WHEN r.converted OR r.automatic AND instances.auto_remaining = 1 THEN NULL
+    ELSE instances.auto_cycle END,
+  auto_remaining = CASE WHEN r.converted THEN NULL
+    WHEN r.automatic THEN NULLIF(instances.auto_remaining - 1, 0)
+    ELSE instances.auto_remaining END,
+  decided = CASE WHEN r.automatic THEN NULL ELSE instances.decided END,
   state = 'ACTIVE', due_time = CASE WHEN instances.policy = 'AUTO' AND NOT r.converted
+      AND NOT (r.automatic AND COALESCE(instances.auto_remaining, 0) = 1)
     THEN r.due_if_automatic ELSE r.due_otherwise END
 FROM (SELECT value ->> 'account_id' AS account_id,
     unhex(value ->> 'order_id', '-') AS order_id, value ->> 'id' AS id,
@@ -182,21 +200,21 @@ FROM (SELECT value ->> 'account_id' AS account_id,
     value ->> 'pending_configuration' AS pending_configuration,
     value ->> 'pending_from' AS pending_from, value ->> 'nothing_pending' AS nothing_pending,
     value ->> 'converted' AS converted, value ->> 'due_if_automatic' AS due_if_automatic,
-    value ->> 'due_otherwise' AS due_otherwise
+    value ->> 'due_otherwise' AS due_otherwise, value ->> 'automatic' AS automatic
   FROM json_each(?1)) AS r
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND instances.open_order_id = r.order_id
-RETURNING account_id, id, version";
+RETURNING account_id, id, version, policy";
 
 const EXTEND_POSTGRES: &str = "\
 WITH rows AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, order_id uuid, id text,
     start_time bigint, end_time bigint, anchor integer, configuration text,
     pending_configuration text, pending_from bigint, nothing_pending boolean, converted boolean,
-    due_if_automatic bigint, due_otherwise bigint)
+    due_if_automatic bigint, due_otherwise bigint, automatic boolean)
   LIMIT jsonb_array_length($1::jsonb)),
 held AS (
-  SELECT i.account_id, i.id FROM instances i
+  SELECT r.* FROM instances i
     JOIN rows r ON r.account_id = i.account_id AND r.id = i.id AND r.order_id = i.open_order_id
   ORDER BY i.account_id, i.id FOR UPDATE OF i)
 UPDATE instances i SET open_order_id = NULL, version = i.version + 1,
@@ -207,33 +225,42 @@ UPDATE instances i SET open_order_id = NULL, version = i.version + 1,
     ELSE COALESCE(r.pending_configuration, i.pending_configuration) END,
   pending_from = CASE WHEN r.nothing_pending THEN r.pending_from
     ELSE COALESCE(r.pending_from, i.pending_from) END,
-  policy = CASE WHEN r.converted THEN 'MANUAL' ELSE i.policy END,
-  auto_cycle = CASE WHEN r.converted THEN NULL ELSE i.auto_cycle END,
-  auto_remaining = CASE WHEN r.converted THEN NULL ELSE i.auto_remaining END,
+  policy = CASE WHEN r.converted OR r.automatic AND i.auto_remaining = 1 THEN 'MANUAL'
+    ELSE i.policy END,
+  auto_cycle = CASE WHEN r.converted OR r.automatic AND i.auto_remaining = 1 THEN NULL
+    ELSE i.auto_cycle END,
+  auto_remaining = CASE WHEN r.converted THEN NULL
+    WHEN r.automatic THEN NULLIF(i.auto_remaining - 1, 0) ELSE i.auto_remaining END,
+  decided = CASE WHEN r.automatic THEN NULL ELSE i.decided END,
   state = 'ACTIVE', due_time = CASE WHEN i.policy = 'AUTO' AND NOT r.converted
+      AND NOT (r.automatic AND COALESCE(i.auto_remaining, 0) = 1)
     THEN r.due_if_automatic ELSE r.due_otherwise END
-FROM rows r JOIN held ON held.account_id = r.account_id AND held.id = r.id
+FROM held r
 WHERE i.account_id = r.account_id AND i.id = r.id
-RETURNING i.account_id, i.id, i.version";
+RETURNING i.account_id, i.id, i.version, i.policy";
 
 #[derive(Debug, FromQueryResult)]
 struct Extended {
     account_id: String,
     id: String,
     version: i64,
+    policy: String,
 }
 
-/// Makes each instance what its new term makes it, drops the claim, and answers the versions since,
+/// Makes each instance what its new term makes it, drops the claim, and answers what they are since,
 /// by account and id. Instances that their order does not hold are left alone and not in the answer.
 pub async fn extend<C: ConnectionTrait>(
     transaction: &C,
     settled: &[SettledInstance],
-) -> Result<HashMap<(String, String), i64>, StoreError> {
+) -> Result<HashMap<(String, String), Since>, StoreError> {
     let rows = [values::to_json(&settled).into()];
     let statement = statement(transaction, EXTEND_SQLITE, EXTEND_POSTGRES, rows);
     let extended = Extended::find_by_statement(statement).all(transaction).await?;
-    let version = |row: Extended| ((row.account_id, row.id), row.version);
-    Ok(extended.into_iter().map(version).collect())
+    let since = |row: Extended| {
+        let since = Since { version: row.version, manual: row.policy == "MANUAL" };
+        ((row.account_id, row.id), since)
+    };
+    Ok(extended.into_iter().map(since).collect())
 }
 
 /// A settled instance with the version that it has since.

@@ -1,6 +1,7 @@
 //! The rows, as the tables have them.
 
 pub mod account;
+pub mod cursor;
 pub mod instance;
 pub mod order;
 pub mod quote;

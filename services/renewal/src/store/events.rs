@@ -46,9 +46,19 @@ pub mod kinds {
     pub const INSTANCE_BECAME_POSTPAID: &str = "instance.became_postpaid";
     /// Instances of an account expire, or are released, soon.
     pub const ACCOUNT_REMINDER: &str = "account.reminder";
+    /// An attempt to renew an instance by itself was refused.
+    pub const AUTO_RENEWAL_FAILED: &str = "instance.auto_renewal_failed";
+    /// An attempt was left out: something else is in the way, and a later one follows.
+    pub const AUTO_RENEWAL_SKIPPED: &str = "instance.auto_renewal_skipped";
+    /// Nothing ran while an attempt could have been made.
+    pub const AUTO_RENEWAL_MISSED: &str = "instance.auto_renewal_missed";
+    /// No instance of the account is renewed by itself for a while.
+    pub const AUTO_RENEWAL_PARKED: &str = "account.auto_renewal_parked";
+    /// Instances of the account are renewed by themselves again.
+    pub const AUTO_RENEWAL_RESUMED: &str = "account.auto_renewal_resumed";
 
     /// Every type of event: those who want some of them name them by these.
-    pub const ALL: [&str; 25] = [
+    pub const ALL: [&str; 30] = [
         ACCOUNT_UPDATED,
         ACCOUNT_REMINDER,
         INSTANCE_EXPIRED,
@@ -62,6 +72,11 @@ pub mod kinds {
         INSTANCE_DELIVERY_LATE,
         INSTANCE_DELIVERY_REFUSED,
         ORDER_COMPLETED,
+        AUTO_RENEWAL_FAILED,
+        AUTO_RENEWAL_SKIPPED,
+        AUTO_RENEWAL_MISSED,
+        AUTO_RENEWAL_PARKED,
+        AUTO_RENEWAL_RESUMED,
         "instance.renewed",
         "instance.term_refunded",
         "order.created",
@@ -92,6 +107,13 @@ impl Event {
     #[must_use]
     pub const fn new(kind: &'static str, account: AccountId) -> Self {
         Self { kind, account, instance: None, order: None, attributes: BTreeMap::new() }
+    }
+
+    /// Something else that happened with it.
+    #[must_use]
+    pub const fn now(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// It happened to this instance, which has this version since.

@@ -1,6 +1,7 @@
 //! Instances and their terms: what is read.
 
 pub mod list;
+pub mod many;
 pub mod recorded;
 pub mod terms;
 pub mod write;

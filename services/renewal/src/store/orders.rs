@@ -18,13 +18,14 @@ use proto::{
     },
     wallet::v1::{Payment, VoucherChoice},
 };
+use rule_engine::due::{AttemptIdentity, AttemptKind};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Statement,
 };
 
 use super::{StoreError, backend_of, entity::order, values};
-use crate::domain::order::State;
+use crate::domain::{attempt::Outcome, order::State};
 
 /// An order as it stands in its row.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,21 @@ pub struct Order {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// How often `Advance` has taken it since its state last changed.
     pub attempts: i32,
+    /// The automatic attempt that it is of; none: somebody ordered it.
+    pub attempt: Option<Attempt>,
+}
+
+/// An automatic attempt, and how it was decided (A-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What makes it the same.
+    pub identity: AttemptIdentity,
+    /// How it ended; none while its payment is under way.
+    pub outcome: Option<Outcome>,
+    /// Why it was not renewed.
+    pub reason: Option<String>,
+    /// When it is tried again, as far as was known when it was decided.
+    pub retry_time: Option<DateTime<Utc>>,
 }
 
 impl Order {
@@ -194,7 +210,7 @@ UPDATE orders SET attempts = attempts + 1, version = version + 1,
     WHEN attempts < 10 THEN min(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= ?1
-  ORDER BY next_attempt_at LIMIT ?2)
+  ORDER BY next_attempt_at, account_id, attempt_expiry, attempt_root LIMIT ?2)
 RETURNING *";
 
 const TAKE_DUE_POSTGRES: &str = "\
@@ -204,7 +220,8 @@ UPDATE orders SET attempts = attempts + 1, version = version + 1,
       WHEN attempts < 10 THEN least(60, 1 << attempts) ELSE 300 END
 WHERE (account_id, id) IN (
   SELECT account_id, id FROM orders WHERE next_attempt_at <= $1
-  ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+  ORDER BY next_attempt_at, account_id, attempt_expiry, attempt_root LIMIT $2
+  FOR UPDATE SKIP LOCKED)
 RETURNING *";
 
 /// Takes at most `limit` orders whose next step is due at `now`: nobody else takes them before their
@@ -233,7 +250,10 @@ pub fn decode<M: Message + Default>(
     M::decode(bytes).map_err(|error| StoreError::Unreadable(format!("{what} {id} ({error})")))
 }
 
-fn row(order: &Order) -> order::Model {
+/// The row of an order.
+pub(super) fn row(order: &Order) -> order::Model {
+    let attempt = order.attempt.as_ref();
+    let identity = attempt.map(|attempt| &attempt.identity);
     order::Model {
         account_id: order.account.to_string(),
         id: order.id.0,
@@ -257,6 +277,16 @@ fn row(order: &Order) -> order::Model {
         expire_time: values::micros(order.expire_time),
         next_attempt_at: order.next_attempt_at.map(values::micros),
         attempts: order.attempts,
+        attempt_root: identity.map(|identity| identity.root.to_string()),
+        attempt_expiry: identity.map(|identity| values::micros(identity.expiry)),
+        attempt_date: identity.map(|identity| identity.date.to_string()),
+        attempt_kind: identity.map(|identity| match identity.kind {
+            AttemptKind::Scheduled => 0,
+            AttemptKind::Retry(number) => i32::try_from(number).unwrap_or(i32::MAX),
+        }),
+        outcome: attempt.and_then(|attempt| attempt.outcome).map(|it| it.name().to_owned()),
+        outcome_reason: attempt.and_then(|attempt| attempt.reason.clone()),
+        retry_time: attempt.and_then(|attempt| attempt.retry_time).map(values::micros),
     }
 }
 
@@ -284,7 +314,28 @@ fn read(row: &order::Model) -> Result<Order, StoreError> {
         expire_time: values::instant(row.expire_time)?,
         next_attempt_at: row.next_attempt_at.map(values::instant).transpose()?,
         attempts: row.attempts,
+        attempt: attempt(row)?,
     })
+}
+
+fn attempt(row: &order::Model) -> Result<Option<Attempt>, StoreError> {
+    let Some(root) = &row.attempt_root else { return Ok(None) };
+    let unreadable = || StoreError::Unreadable(format!("the attempt of order {}", row.id));
+    let kind = row.attempt_kind.and_then(|kind| u32::try_from(kind).ok()).ok_or_else(unreadable)?;
+    let identity = AttemptIdentity {
+        account: row.account_id.parse().map_err(|_| unreadable())?,
+        root: root.parse().map_err(|_| unreadable())?,
+        expiry: values::instant(row.attempt_expiry.ok_or_else(unreadable)?)?,
+        date: row.attempt_date.as_deref().and_then(|it| it.parse().ok()).ok_or_else(unreadable)?,
+        kind: if kind == 0 { AttemptKind::Scheduled } else { AttemptKind::Retry(kind) },
+    };
+    let outcome = row.outcome.as_deref().map(str::parse).transpose();
+    Ok(Some(Attempt {
+        identity,
+        outcome: outcome.map_err(|_| unreadable())?,
+        reason: row.outcome_reason.clone(),
+        retry_time: row.retry_time.map(values::instant).transpose()?,
+    }))
 }
 
 fn message<M: Message + Default>(

@@ -188,13 +188,18 @@ pub fn bound(row: Registration, parent: &str, kind: BindingKind) -> Registration
 }
 
 /// The products: `vm` is sold as JD's, but reminds nobody, `pool` as Huawei's; `kec` and `ebs` are bound as Kingsoft's;
-/// `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
+/// `ks` renews itself as Kingsoft's; `kad` is not renewed; `old` is no longer sold; `changed` had 15 days of grace until 2026-03-03.
 /// The consoles of `served` and `pooled` are told what was paid, unless they are `unserved`.
 pub fn catalogue() -> Catalogue {
-    catalogue_of(1, false, false)
+    catalogue_of(1, false, false, &["1m", "6m", "1y"])
 }
 
-fn catalogue_of(version_number: i64, withdrawn: bool, unserved: bool) -> Catalogue {
+fn catalogue_of(
+    version_number: i64,
+    withdrawn: bool,
+    unserved: bool,
+    cycles: &[&str],
+) -> Catalogue {
     use RenewalPolicy::{Auto, Manual, NotRenew};
     let vm = profile(&[Manual, Auto, NotRenew], 0, 7);
     let why = if withdrawn { "it is withdrawn" } else { "" };
@@ -227,6 +232,7 @@ fn catalogue_of(version_number: i64, withdrawn: bool, unserved: bool) -> Catalog
         ("old", old),
         ("served", served),
         ("pooled", pooled),
+        ("ks", ks(cycles)),
     ];
     let mut products: Vec<_> =
         products.into_iter().map(|(id, profile)| product(id, profile)).collect();
@@ -245,6 +251,23 @@ fn catalogue_of(version_number: i64, withdrawn: bool, unserved: bool) -> Catalog
         outage_hours: 24,
     };
     Catalogue::read(version_number, products, vec![account])
+}
+
+/// As Kingsoft's: one attempt, at midnight of the last day.
+fn ks(cycles: &[&str]) -> catalog::RenewalProfile {
+    use RenewalPolicy::{Auto, Manual};
+    catalog::RenewalProfile {
+        auto_cycles: cycles.iter().map(|text| text.parse().unwrap()).collect(),
+        auto_schedule: Some(catalog::AutoSchedule {
+            days_before: 0,
+            time: "00:00".to_owned(),
+            stop: Stop::OneDay.into(),
+            account_days_min: None,
+            account_days_max: None,
+            last_day_retry: true,
+        }),
+        ..profile(&[Manual, Auto], 0, 7)
+    }
 }
 
 /// As Huawei's: four policies, attempts and reminders from a week before, grace and retention.
@@ -323,6 +346,7 @@ pub struct Still {
     withdrawn: AtomicBool,
     free: AtomicBool,
     unserved: AtomicBool,
+    no_yearly_cycles: AtomicBool,
 }
 
 impl Still {
@@ -335,6 +359,12 @@ impl Still {
     /// From now on no product has a console.
     pub fn close_desks(&self) {
         self.unserved.store(true, Ordering::Relaxed);
+        self.change();
+    }
+
+    /// From now on nothing is renewed by itself for a year.
+    pub fn end_yearly_cycles(&self) {
+        self.no_yearly_cycles.store(true, Ordering::Relaxed);
         self.change();
     }
 
@@ -361,7 +391,10 @@ impl Pricing for Still {
 
     async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
         let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        Ok(catalogue_of(1 + self.changes(), is(&self.withdrawn), is(&self.unserved)))
+        let cycles: &[_] =
+            if is(&self.no_yearly_cycles) { &["1m", "6m"] } else { &["1m", "6m", "1y"] };
+        let version = 1 + self.changes();
+        Ok(catalogue_of(version, is(&self.withdrawn), is(&self.unserved), cycles))
     }
 
     async fn quote(

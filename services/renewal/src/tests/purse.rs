@@ -15,14 +15,15 @@ use kernel::{
 use proto::{
     convert::timestamp,
     wallet::v1::{
-        self as wallet, Charge, ChargeRequest, CreatePaymentIntentRequest, ItemParts, Payment,
-        PaymentIntent, PaymentRefusal, PreviewPaymentRequest, PreviewPaymentResponse, Refund,
-        RefundDestination, RefundRequest, RefundedParts, payment::State, refund,
+        self as wallet, Charge, ChargeManyRequest, ChargeRequest, CreatePaymentIntentRequest,
+        ItemParts, Payment, PaymentIntent, PaymentRefusal, PreviewPaymentRequest,
+        PreviewPaymentResponse, Refund, RefundDestination, RefundRequest, RefundedParts,
+        payment::State, refund,
     },
 };
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::app::{Funds, RemoteError};
+use crate::app::{Fundings, Funds, RemoteError};
 
 /// What goes wrong with the next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ struct Inner {
     troubles: VecDeque<Trouble>,
     asked: Vec<ChargeRequest>,
     refunds: HashMap<String, Refund>,
+    fundings: Vec<(AccountId, DateTime<Utc>)>,
 }
 
 impl Purse {
@@ -68,6 +70,13 @@ impl Purse {
         self.lock().cash += fen;
     }
 
+    /// Puts in so many fen, and tells that they came to `account` at `time`.
+    pub fn deposit(&self, account: &str, fen: i64, time: DateTime<Utc>) {
+        let mut purse = self.lock();
+        purse.cash += fen;
+        purse.fundings.push((account.parse().unwrap(), time));
+    }
+
     /// How many fen there are.
     pub fn cash(&self) -> i64 {
         self.lock().cash
@@ -76,6 +85,11 @@ impl Purse {
     /// The next calls fail like this, one after the other.
     pub fn fail(&self, troubles: impl IntoIterator<Item = Trouble>) {
         self.lock().troubles.extend(troubles);
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn recover(&self) {
+        self.lock().troubles.clear();
     }
 
     /// Every charge that was asked for.
@@ -257,6 +271,30 @@ impl Funds for Purse {
                 Ok(Payment { amount: Some(Money::new(fen - 1, Cny).into()), ..payment })
             }
         }
+    }
+
+    async fn charge_many(&self, request: ChargeManyRequest) -> Result<Vec<Payment>, RemoteError> {
+        let mut purse = self.lock();
+        let trouble = purse.troubles.pop_front();
+        if trouble == Some(Trouble::Down) {
+            return Err(closed());
+        }
+        let charges = request.charges.into_iter();
+        let paid = charges.map(|charge| {
+            let charge = Some(charge);
+            purse.charge(ChargeRequest { charge, as_of: request.as_of })
+        });
+        let paid = paid.collect::<Result<Vec<_>, _>>()?;
+        if trouble.is_some() { Err(closed()) } else { Ok(paid) }
+    }
+
+    async fn fundings(&self, cursor: &str, limit: u32) -> Result<Fundings, RemoteError> {
+        let purse = self.lock();
+        let from: usize = cursor.parse().unwrap_or_default();
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let told: Vec<_> = purse.fundings.iter().skip(from).take(most).cloned().collect();
+        let next = (from + told.len()).to_string();
+        Ok((told, next))
     }
 
     async fn void(

@@ -82,7 +82,7 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 const PURGED: i64 = 1_000;
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 12] = [
+pub static KINDS: [Kind; 14] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -114,12 +114,47 @@ pub static KINDS: [Kind; 12] = [
         },
     },
     Kind {
+        name: "notice-funds",
+        description: "notes that money came, and has what lacked it tried again (A-1)",
+        service: "renewal",
+        sharded: false,
+        every: 30,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = renewal::NoticeFundsRequest { limit: SMALL_PAGE };
+                let page = services.renewal().notice_funds(request).await?.into_inner();
+                Ok(Page::of(page.noted, page.noted, page.more))
+            })
+        },
+    },
+    Kind {
+        name: "renew",
+        description: "renews what is due by itself (A-1 to A-8)",
+        service: "renewal",
+        sharded: true,
+        every: 60,
+        after: "",
+        page: |services, ask| {
+            Box::pin(async move {
+                let request = renewal::RenewDueRequest {
+                    shard_from: ask.shards.start,
+                    shard_until: ask.shards.end,
+                    cursor: ask.cursor,
+                    limit: 0,
+                };
+                let page = services.renewal().renew_due(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
+            })
+        },
+    },
+    Kind {
         name: "expire",
         description: "records and tells what expires, is released or becomes postpaid (L-3, L-4)",
         service: "renewal",
         sharded: true,
         every: 60,
-        after: "",
+        after: "renew",
         page: |services, ask| {
             Box::pin(async move {
                 let request = renewal::ExpireDueRequest {

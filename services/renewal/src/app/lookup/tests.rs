@@ -8,7 +8,7 @@ use crate::{
 };
 
 fn all() -> Wanted {
-    Wanted { account: acme(), states: Vec::new(), instance: None }
+    Wanted { account: acme(), states: Vec::new(), instance: None, attempts: false }
 }
 
 const PAGE: Part = Part { before: None, skip: 0, size: 2, with_total: true };

@@ -107,7 +107,7 @@ pub fn all_refused(unpriced: Unpriced) -> OrderError {
 }
 
 /// The price of an item, or why it has none.
-fn price_of(result: QuoteResult) -> Result<ItemQuote, Refusal> {
+pub fn price_of(result: QuoteResult) -> Result<ItemQuote, Refusal> {
     let error = match result.result {
         Some(quote_result::Result::Quote(quote)) => return Ok(quote),
         Some(quote_result::Result::Error(error)) => error,

@@ -1,6 +1,6 @@
 //! Settling many paid orders in one transaction: those whose payments succeeded at the same time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,6 +9,7 @@ use platform::{database::retry, together::Work};
 use proto::{
     convert::instant, renewal::internal::v1::SnapshotItem, r#type::v1 as types, wallet::v1::Payment,
 };
+use rule_engine::profile::Policy;
 use sea_orm::DatabaseTransaction;
 
 use super::unreadable;
@@ -17,8 +18,8 @@ use crate::{
         Store, StoreError,
         bulk::{self, SettledInstance},
         deliveries::{self, Change},
-        events::{self, Event},
-        orders::{self, Order},
+        events::{self, Event, kinds},
+        orders::{self, Order, bulk::Failure},
         values,
     },
     wire::configuration,
@@ -51,15 +52,8 @@ impl Completer {
     async fn complete(&self, paid: &[Paid]) -> Result<Vec<Option<Order>>, StoreError> {
         let now = self.env.now();
         let transaction = self.store.begin().await?;
-        let rows: Vec<_> = paid.iter().map(|paid| (&paid.order, &paid.payment)).collect();
-        let completed = orders::bulk::complete(&transaction, &rows).await?;
-        let orders = paid.iter().map(|paid| &paid.order);
-        let orders: Vec<_> = orders.filter(|order| completed.contains(&order.id)).collect();
-        if !orders.is_empty() {
-            let paid =
-                |order: &&Order| Event::new("order.paid", order.account.clone()).of_order(order.id);
-            let mut told: Vec<_> = orders.iter().map(paid).collect();
-            told.extend(extend(&transaction, &orders, now).await?);
+        let (completed, told) = complete(&transaction, paid, &[], now).await?;
+        if !completed.is_empty() {
             events::record(&transaction, &self.env, now, told).await?;
             transaction.commit().await?;
         }
@@ -93,6 +87,30 @@ impl Work for Completer {
     }
 }
 
+/// Completes paid orders within a transaction: answers which, for others have completed the rest, and
+/// what of them is to be told. An order that renews by itself is not told of: its instances are.
+/// Orders that failed at the same time are written with the same statement. No orders are no
+/// statement.
+pub async fn complete(
+    transaction: &DatabaseTransaction,
+    paid: &[Paid],
+    failures: &[Failure<'_>],
+    now: DateTime<Utc>,
+) -> Result<(HashSet<OrderId>, Vec<Event>), StoreError> {
+    if paid.is_empty() && failures.is_empty() {
+        return Ok((HashSet::new(), Vec::new()));
+    }
+    let rows: Vec<_> = paid.iter().map(|paid| (&paid.order, &paid.payment)).collect();
+    let completed = orders::bulk::complete(transaction, &rows, failures).await?;
+    let orders = paid.iter().map(|paid| &paid.order);
+    let orders: Vec<_> = orders.filter(|order| completed.contains(&order.id)).collect();
+    let ordered = orders.iter().filter(|order| order.attempt.is_none());
+    let paid = |order: &&Order| Event::new("order.paid", order.account.clone()).of_order(order.id);
+    let mut told: Vec<_> = ordered.map(paid).collect();
+    told.extend(extend(transaction, &orders, now).await?);
+    Ok((completed, told))
+}
+
 /// Appends the terms of paid orders, makes their instances what they are from now on and drops the
 /// claims; answers what is to be told. Their consoles are told too, of products that have one (O-5).
 /// No orders are no statement.
@@ -110,7 +128,7 @@ pub async fn extend(
     if settled.is_empty() {
         return Ok(Vec::new());
     }
-    let versions = bulk::extend(transaction, &settled).await?;
+    let all = bulk::extend(transaction, &settled).await?;
     let of: HashMap<_, _> = orders.iter().map(|order| (order.id, *order)).collect();
     let mut terms = Vec::with_capacity(settled.len());
     let mut told = Vec::with_capacity(settled.len());
@@ -118,9 +136,13 @@ pub async fn extend(
         let order = of[&one.order_id];
         let key = (one.account_id.to_string(), one.id.clone());
         // The claim is what makes sure that it can be extended: without it, it may not be.
-        let version = *versions.get(&key).ok_or_else(|| unreadable(order, "claim"))?;
-        terms.push((version, one));
-        told.push(renewed(order, one, version)?);
+        let since = all.get(&key).ok_or_else(|| unreadable(order, "claim"))?;
+        terms.push((since.version, one));
+        let renewed = renewed(order, one, since.version)?;
+        let over = one.automatic && since.manual;
+        let policy = over.then(|| renewed.clone().now(kinds::INSTANCE_POLICY_CHANGED));
+        told.push(renewed);
+        told.extend(policy.map(|event| event.with("policy", Policy::Manual)));
     }
     bulk::append_terms(transaction, &terms, now).await?;
     let delivered = terms.iter().filter(|(_, one)| one.delivered);
@@ -167,6 +189,7 @@ fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstanc
         due_otherwise: planned.due_otherwise.and_then(time).unwrap_or(end_time),
         product_id: bill.product_id.clone(),
         delivered: planned.delivered,
+        automatic: order.attempt.is_some(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use kernel::{
     Money,
     ids::{AccountId, InstanceId, OrderId, RequestId, VoucherId},
@@ -26,7 +26,7 @@ use crate::{
         refund::TakeBack,
     },
     grpc::bill::state_of,
-    store::orders::list,
+    store::orders::list::{self, AttemptList},
     wire,
 };
 
@@ -195,7 +195,30 @@ pub fn list(
     match (account, size) {
         (Some(account), Some(size)) if bad.is_empty() => {
             let skip = u64::try_from(page.skip).unwrap_or_default();
-            Ok((list::Wanted { account, states, instance }, size, skip))
+            let attempts = request.with_attempts;
+            Ok((list::Wanted { account, states, instance, attempts }, size, skip))
+        }
+        _ => Err(bad.into_status()),
+    }
+}
+
+/// Which attempts are wanted, and how many.
+pub fn attempts(
+    request: &pb::ListAttemptsRequest,
+    page: &types::PageRequest,
+) -> Result<AttemptList, Status> {
+    let mut bad = BadRequest::default();
+    let account = wire::id::<AccountId>(&mut bad, "account_id", &request.account_id);
+    let instance = wire::optional_id(&mut bad, "instance_id", &request.instance_id);
+    let date = request.date.map(|date| bad.field("date", NaiveDate::try_from(date)));
+    let size = bad.field("page.page_size", page_size(page.page_size));
+    if page.skip != 0 {
+        bad.note("page.skip", "must be 0: attempts are not leapt over");
+    }
+    match (account, size) {
+        (Some(account), Some(size)) if bad.is_empty() => {
+            let date = date.flatten();
+            Ok(AttemptList { account, instance, date, before: None, size })
         }
         _ => Err(bad.into_status()),
     }

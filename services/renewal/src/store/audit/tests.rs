@@ -74,6 +74,16 @@ const DAMAGE: &[(&str, &str)] = &[
     ("UPDATE delivery_items SET state = 'ACKED'", "an order is completed"),
     ("UPDATE deliveries SET next_attempt_at = NULL", "what is to be delivered"),
     ("UPDATE deliveries SET version = version - 1", "what is to be delivered"),
+    (
+        "UPDATE orders SET attempt_root = 'paid', attempt_expiry = 1, attempt_date = '2026-03-10',
+             attempt_kind = 0, outcome = 'RENEWED'
+         WHERE state IN ('COMPLETED', 'PAID')",
+        "an attempt is decided once",
+    ),
+    (
+        "UPDATE orders SET attempt_root = 'paid', outcome = 'FAILED' WHERE state = 'COMPLETED'",
+        "an attempt ended as",
+    ),
 ];
 
 // O-1, O-2, O-4, O-5, M-5, T-4, T-6

@@ -77,6 +77,7 @@ fn settled() -> SettledInstance {
         due_otherwise: 16,
         product_id: "vm".to_owned(),
         delivered: false,
+        automatic: false,
     }
 }
 
@@ -111,7 +112,7 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
             assert!(extend(&transaction, &[others]).await.unwrap().is_empty());
             let versions = extend(&transaction, std::slice::from_ref(&settled)).await.unwrap();
             let key = (acme().to_string(), "a".to_owned());
-            assert_eq!(versions, [(key, version + 2)].into());
+            assert_eq!(versions, [(key, Since { version: version + 2, manual: true })].into());
             let terms = [(version + 2, &settled)];
             let now = chrono::DateTime::UNIX_EPOCH;
             append_terms(&transaction, &terms, now).await.unwrap();

@@ -52,6 +52,20 @@ pub struct Model {
     pub next_attempt_at: Option<i64>,
     /// How often `Advance` has looked in vain since the last change of state.
     pub attempts: i32,
+    /// The root of what the automatic attempt renews that it is of; none: somebody ordered it.
+    pub attempt_root: Option<String>,
+    /// The expiry that the attempt would move.
+    pub attempt_expiry: Option<i64>,
+    /// The date of the attempt, as `2024-06-20`.
+    pub attempt_date: Option<String>,
+    /// 0: scheduled; else which retry of its date.
+    pub attempt_kind: Option<i32>,
+    /// `RENEWED`, `FAILED`, `SKIPPED`, `MISSED` or `VOID`; none while it is paid.
+    pub outcome: Option<String>,
+    /// Why it was not renewed.
+    pub outcome_reason: Option<String>,
+    /// When it is tried again.
+    pub retry_time: Option<i64>,
 }
 
 /// No relations: queries say what they join.

@@ -122,7 +122,6 @@ fn read_decisions(text: &str) -> Result<Vec<Decision>, StoreError> {
 }
 
 /// Decisions as their column holds them; none for none.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the sweeps"))]
 #[must_use]
 pub fn decisions_text(decided: &[Decision]) -> Option<String> {
     let row = |decision: &Decision| DecisionRow {

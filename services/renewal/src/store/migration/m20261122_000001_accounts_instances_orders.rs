@@ -17,8 +17,17 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        let tables =
-            [accounts, instances, terms, orders, order_instances, quotes, requests, rebuilds];
+        let tables = [
+            accounts,
+            instances,
+            terms,
+            orders,
+            order_instances,
+            quotes,
+            requests,
+            rebuilds,
+            cursors,
+        ];
         for table in tables {
             let table = table(&|column| sorted_by_bytes(backend, column));
             manager.create_table(table).await?;
@@ -56,7 +65,7 @@ const SQLITE: &[&str] = &["CREATE TRIGGER orders_note_instances AFTER INSERT ON 
      END"];
 
 /// Each names the query that needs it.
-const INDEXES: [&str; 10] = [
+const INDEXES: [&str; 11] = [
     // RegisterInstances: an id belongs to one account.
     "CREATE UNIQUE INDEX instances_id ON instances (id)",
     // ListInstances: by expiry, then id.
@@ -65,6 +74,9 @@ const INDEXES: [&str; 10] = [
     "CREATE INDEX instances_parent ON instances (account_id, parent_id) WHERE parent_id IS NOT NULL",
     // Sweeps: what is due, of one shard after the other.
     "CREATE INDEX instances_due ON instances (shard, due_time, account_id, id) \
+     WHERE due_time IS NOT NULL",
+    // RenewDue: all that is due of an account.
+    "CREATE INDEX instances_account_due ON instances (account_id, due_time) \
      WHERE due_time IS NOT NULL",
     // O-1: each term once; GetInstance: terms by start.
     "CREATE UNIQUE INDEX terms_start ON terms (account_id, instance_id, start_time) \
@@ -193,6 +205,13 @@ fn orders(id: Ids<'_>) -> TableCreateStatement {
         .col(big_integer("expire_time"))
         .col(big_integer_null("next_attempt_at"))
         .col(integer("attempts"))
+        .col(id(string_null("attempt_root")))
+        .col(big_integer_null("attempt_expiry"))
+        .col(string_null("attempt_date"))
+        .col(integer_null("attempt_kind"))
+        .col(string_null("outcome"))
+        .col(string_null("outcome_reason"))
+        .col(big_integer_null("retry_time"))
         .primary_key(Index::create().col("account_id").col("id"))
         .take()
 }
@@ -228,6 +247,11 @@ fn quotes(id: Ids<'_>) -> TableCreateStatement {
         .col(binary("snapshot"))
         .primary_key(Index::create().col("account_id").col("id"))
         .take()
+}
+
+/// How far the events of other services are read.
+fn cursors(_: Ids<'_>) -> TableCreateStatement {
+    Table::create().table("cursors").col(string("name").primary_key()).col(text("place")).take()
 }
 
 fn requests(id: Ids<'_>) -> TableCreateStatement {

@@ -4,6 +4,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
+use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, OrderId};
 use prost::Message as _;
 use proto::wallet::v1::Payment;
@@ -12,7 +13,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Order, StoreError, row};
-use crate::store::{backend_of, values};
+use crate::{
+    domain::{attempt::Outcome, order::State},
+    store::{backend_of, values},
+};
 
 /// `1` orders.
 const INSERT_SQLITE: &str = "\
@@ -103,10 +107,13 @@ pub async fn insert<C: ConnectionTrait>(
 /// `1` rows of account, order, version, state and payment.
 const COMPLETE_SQLITE: &str = "\
 UPDATE orders SET version = orders.version + 1, state = r.state, payment = r.payment,
-  next_attempt_at = NULL, attempts = 0
+  next_attempt_at = NULL, attempts = 0,
+  outcome = CASE WHEN orders.attempt_root IS NOT NULL THEN COALESCE(r.outcome, 'RENEWED') END,
+  outcome_reason = r.reason, retry_time = r.retry_time
 FROM (SELECT value ->> 'account_id' AS account_id, unhex(value ->> 'id', '-') AS id,
     value ->> 'version' AS version, value ->> 'state' AS state,
-    unhex(value ->> 'payment') AS payment
+    unhex(value ->> 'payment') AS payment, value ->> 'outcome' AS outcome,
+    value ->> 'reason' AS reason, value ->> 'retry_time' AS retry_time
   FROM json_each(?1)) AS r
 WHERE orders.account_id = r.account_id AND orders.id = r.id AND orders.version = r.version
 RETURNING id";
@@ -114,14 +121,18 @@ RETURNING id";
 const COMPLETE_POSTGRES: &str = "\
 WITH rows AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb)
-    AS r(account_id text, id uuid, version bigint, state text, payment text)
+    AS r(account_id text, id uuid, version bigint, state text, payment text, outcome text,
+      reason text, retry_time bigint)
   LIMIT jsonb_array_length($1::jsonb)),
 held AS (
-  SELECT o.account_id, o.id, r.state, r.payment FROM orders o
+  SELECT o.account_id, o.id, r.state, r.payment, r.outcome, r.reason, r.retry_time
+  FROM orders o
     JOIN rows r ON r.account_id = o.account_id AND r.id = o.id AND r.version = o.version
   ORDER BY o.account_id, o.id FOR UPDATE OF o)
 UPDATE orders o SET version = o.version + 1, state = held.state,
-  payment = decode(held.payment, 'hex'), next_attempt_at = NULL, attempts = 0
+  payment = decode(held.payment, 'hex'), next_attempt_at = NULL, attempts = 0,
+  outcome = CASE WHEN o.attempt_root IS NOT NULL THEN COALESCE(held.outcome, 'RENEWED') END,
+  outcome_reason = held.reason, retry_time = held.retry_time
 FROM held WHERE o.account_id = held.account_id AND o.id = held.id
 RETURNING o.id";
 
@@ -131,7 +142,10 @@ struct Completion<'o> {
     id: OrderId,
     version: i64,
     state: &'static str,
-    payment: String,
+    payment: Option<String>,
+    outcome: Option<&'static str>,
+    reason: Option<&'o str>,
+    retry_time: Option<i64>,
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -140,22 +154,37 @@ struct Completed {
 }
 
 /// Makes orders paid with the payments that they have, and completes those of which no console is
-/// told, each if it is still at the version that it was
-/// loaded at, and answers which were. Locks them in order of (account, id).
+/// told; fails those of attempts that were not paid. Each if it is still at the version that it was
+/// loaded at; answers which were. Locks them in order of (account, id).
 pub async fn complete<C: ConnectionTrait>(
     transaction: &C,
     paid: &[(&Order, &Payment)],
+    failures: &[Failure<'_>],
 ) -> Result<HashSet<OrderId>, StoreError> {
-    let rows: Vec<_> = paid
-        .iter()
-        .map(|(order, payment)| Completion {
-            account_id: &order.account,
-            id: order.id,
-            version: order.version,
-            state: order.state_once_paid().name(),
-            payment: hexadecimal(&payment.encode_to_vec()),
-        })
-        .collect();
+    let completed = paid.iter().map(|(order, payment)| Completion {
+        account_id: &order.account,
+        id: order.id,
+        version: order.version,
+        state: order.state_once_paid().name(),
+        // Nothing was paid for an order of nothing (W-5).
+        payment: Some(payment.encode_to_vec())
+            .filter(|bytes| !bytes.is_empty())
+            .map(|bytes| hexadecimal(&bytes)),
+        outcome: None,
+        reason: None,
+        retry_time: None,
+    });
+    let failed = failures.iter().map(|one| Completion {
+        account_id: &one.order.account,
+        id: one.order.id,
+        version: one.order.version,
+        state: State::Failed.name(),
+        payment: Some(hexadecimal(&one.payment.encode_to_vec())),
+        outcome: Some(one.outcome.name()),
+        reason: Some(&one.reason),
+        retry_time: one.retry_time.map(values::micros),
+    });
+    let rows: Vec<_> = completed.chain(failed).collect();
     let statement = over(transaction, COMPLETE_SQLITE, COMPLETE_POSTGRES, &rows);
     let completed = Completed::find_by_statement(statement).all(transaction).await?;
     Ok(completed.into_iter().map(|row| OrderId(row.id)).collect())
@@ -204,6 +233,21 @@ pub async fn expire<C: ConnectionTrait>(
     let statement = over(transaction, EXPIRE_SQLITE, EXPIRE_POSTGRES, &rows);
     transaction.execute_raw(statement).await?;
     Ok(())
+}
+
+/// The order of an attempt whose payment did not succeed.
+#[derive(Debug)]
+pub struct Failure<'o> {
+    /// The order.
+    pub order: &'o Order,
+    /// What came of its payment.
+    pub payment: &'o Payment,
+    /// How the attempt was decided, if it was.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// When it is tried again.
+    pub retry_time: Option<DateTime<Utc>>,
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

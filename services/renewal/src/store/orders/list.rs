@@ -1,5 +1,6 @@
 //! The orders of an account, newest first.
 
+use chrono::NaiveDate;
 use kernel::ids::{AccountId, InstanceId};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
@@ -20,6 +21,23 @@ pub struct Wanted {
     pub states: Vec<State>,
     /// On which this instance stands.
     pub instance: Option<InstanceId>,
+    /// Attempts that were not renewed too: they are decisions rather than orders.
+    pub attempts: bool,
+}
+
+/// Which attempts are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptList {
+    /// Whose.
+    pub account: AccountId,
+    /// Only of this root.
+    pub instance: Option<InstanceId>,
+    /// Only of this date.
+    pub date: Option<NaiveDate>,
+    /// Only before the attempt of this order.
+    pub before: Option<Uuid>,
+    /// How many.
+    pub size: u32,
 }
 
 /// At most `limit` orders before the order `before`, leaping over `skip` of them.
@@ -43,6 +61,27 @@ pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Resul
     Ok(matching(wanted).count(connection).await?)
 }
 
+/// Attempts that are wanted, latest dates first, and one more that tells of others.
+pub async fn attempts<C: ConnectionTrait>(
+    connection: &C,
+    wanted: &AttemptList,
+) -> Result<Vec<Order>, StoreError> {
+    let mut query = order::Entity::find()
+        .filter(order::Column::AccountId.eq(wanted.account.as_str()))
+        .filter(order::Column::AttemptRoot.is_not_null());
+    if let Some(root) = &wanted.instance {
+        query = query.filter(order::Column::AttemptRoot.eq(root.as_str()));
+    }
+    if let Some(date) = wanted.date {
+        query = query.filter(order::Column::AttemptDate.eq(date.to_string()));
+    }
+    if let Some(before) = wanted.before {
+        query = query.filter(order::Column::Id.lt(before));
+    }
+    let query = query.order_by_desc(order::Column::Id).limit(u64::from(wanted.size) + 1);
+    query.all(connection).await?.iter().map(read).collect()
+}
+
 /// At most `limit` orders after the order `after`, whosever they are, by id.
 pub async fn all_after<C: ConnectionTrait>(
     connection: &C,
@@ -63,6 +102,10 @@ fn matching(wanted: &Wanted) -> Select<order::Entity> {
     if !wanted.states.is_empty() {
         let names = wanted.states.iter().map(|state| state.name());
         query = query.filter(order::Column::State.is_in(names));
+    }
+    if !wanted.attempts {
+        let renewed = order::Column::Outcome.is_null().or(order::Column::Outcome.eq("RENEWED"));
+        query = query.filter(renewed);
     }
     if let Some(instance) = &wanted.instance {
         let on_it = Query::select()

@@ -1,0 +1,143 @@
+//! Automatic renewal: what is due is found page by page, priced and charged with one call each, and
+//! begun and ended with one transaction each.
+
+mod attempts;
+mod begin;
+pub mod caps;
+pub mod decide;
+pub mod end;
+mod price;
+mod rows;
+
+use std::{collections::BTreeMap, ops::Range};
+
+use chrono::{DateTime, Utc};
+use platform::fault::{self, Fault};
+
+use self::decide::Sorted;
+use super::{Orders, failure::OrderError};
+use crate::{
+    domain::attempt::Outcome,
+    store::{
+        automatic::page::{self, Place, Wanted},
+        instances::{Named, Reach, many},
+        values,
+    },
+};
+
+/// How often a page is worked out anew because the rules changed meanwhile.
+const ROUNDS: usize = 4;
+
+/// The most instances of a page.
+pub const MOST: usize = 1_000;
+
+/// A page that is to be renewed.
+#[derive(Debug, Clone)]
+pub struct RenewDue {
+    /// Which shards.
+    pub shards: Range<i32>,
+    /// After this place; none: from the first on.
+    pub after: Option<Place>,
+    /// How many instances at the most; [`MOST`] at the most.
+    pub limit: usize,
+}
+
+/// What a page came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// How many instances were looked at.
+    pub due: u32,
+    /// How many attempts were decided, whichever way.
+    pub done: u32,
+    /// How many were not renewed, by reason.
+    pub failed: BTreeMap<String, u32>,
+    /// Where the next page goes on; none: nothing is left.
+    pub next: Option<Place>,
+}
+
+impl Swept {
+    fn note(&mut self, outcome: Outcome, reason: &str) {
+        if outcome != Outcome::Void {
+            self.done += 1;
+        }
+        if outcome != Outcome::Renewed {
+            *self.failed.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+impl Orders {
+    /// Decides the attempts of a page that are due, and renews what can be paid. The time is taken
+    /// once.
+    ///
+    /// A call that fails has decided nothing that is not written: what it has begun is finished by
+    /// [`advance`](Orders::advance), and the rest is still due.
+    pub async fn renew_due(&self, asked: &RenewDue) -> Result<Swept, OrderError> {
+        let now = self.env.now();
+        let wanted = Wanted {
+            from: asked.shards.start,
+            until: asked.shards.end,
+            now: values::micros(now),
+            after: asked.after.clone(),
+            limit: asked.limit.clamp(1, MOST),
+        };
+        let page = page::next(self.store.reader(), &wanted).await?;
+        let due = u32::try_from(page.found.len()).unwrap_or(u32::MAX);
+        let mut swept = Swept { due, next: page.next, ..Swept::default() };
+        if page.found.is_empty() {
+            return Ok(swept);
+        }
+        let sorted = self.sorted(&page.found, now).await?;
+        self.carry_out(sorted, &mut swept, now).await?;
+        tracing::info!(due, done = swept.done, failed = ?swept.failed, "a page was renewed");
+        Ok(swept)
+    }
+
+    /// What is to be done about a page, with prices.
+    async fn sorted(
+        &self,
+        found: &[page::Found],
+        now: DateTime<Utc>,
+    ) -> Result<Sorted, OrderError> {
+        let keys = found
+            .iter()
+            .filter_map(|one| Some((one.account_id.parse().ok()?, one.id.parse().ok()?)));
+        let keys: Vec<_> = keys.collect();
+        let named = keys.iter().map(|(account, id)| Named { account, id });
+        let named: Vec<_> = named.collect();
+        for _ in 0..ROUNDS {
+            let catalogue = self.rules.last_known().await?;
+            let reader = self.store.reader();
+            let holdings = many::load_with_accounts(reader, &named, Reach::Groups).await?;
+            let mut sorted = decide::page(&keys, holdings, catalogue, now);
+            if self.priced_page(&mut sorted, now).await? {
+                self.keep_within_caps(&mut sorted, now).await?;
+                return Ok(sorted);
+            }
+            self.rules.refreshed().await?;
+        }
+        Err(OrderError::Busy)
+    }
+
+    /// Begins, charges and ends what was sorted out.
+    async fn carry_out(
+        &self,
+        sorted: Sorted,
+        swept: &mut Swept,
+        now: DateTime<Utc>,
+    ) -> Result<(), OrderError> {
+        let begun = self.begin_page(sorted, swept, now).await?;
+        if begun.is_empty() {
+            return Ok(());
+        }
+        fault::point(Fault::AfterPage);
+        let payments = self.charge_page(&begun, now).await?;
+        fault::point(Fault::AfterPageAnswer);
+        self.end_page(begun, payments, swept, now).await?;
+        fault::point(Fault::AfterPageSettled);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
