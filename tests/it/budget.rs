@@ -31,6 +31,57 @@ async fn hold_to_the_budget(backend: Backend) {
     assert_eq!(two, hundred, "the number of statements must not grow with the batch");
 }
 
+/// What a page of `count` automatic renewals asks of all databases, half of them for want of money in
+/// vain.
+async fn page_of(suite: &Suite, round: &str, count: usize) -> Usage {
+    let mut ids = Vec::new();
+    for account in ["rich", "poor"] {
+        let account = format!("{account}-{round}");
+        suite.open_account(&account, "kingsoft", 0).await;
+        let own: Vec<_> = (0..count / 2).map(|number| format!("{account}-{number}")).collect();
+        let settings = [("line_type", "bgp"), ("bandwidth_mbps", "5")];
+        let row = |id: &String| prepaid(&account, id, "ks-eip", &settings, "2026-03-11 00:00");
+        for own in own.chunks(100) {
+            suite.register(own.iter().map(row).collect()).await;
+            suite.set_auto(&account, &own.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        }
+        ids.extend(own);
+    }
+    suite.deposit(&format!("rich-{round}"), 1_000_000_00).await;
+    suite.issue(&format!("rich-{round}"), 10, "2026-01-01 00:00", "2027-01-01 00:00").await;
+    suite.set_clock(at("2026-03-10 00:00"));
+    let before = process_usage();
+    assert_eq!(suite.renew_due(0).await, i32::try_from(count).unwrap());
+    let usage = process_usage() - before;
+    suite.set_clock(at("2026-03-01 09:00"));
+    eprintln!("a page of {count}: {usage:?}");
+    usage
+}
+
+/// a page has a fixed number of statements, however many instances are on it.
+async fn hold_pages_to_the_budget(backend: Backend) {
+    let suite = Suite::start(backend, Layout::OneProcess).await;
+    suite.apply_catalogs().await;
+    page_of(&suite, "first", 2).await;
+    let two = page_of(&suite, "two", 2).await;
+    let hundred = page_of(&suite, "hundred", 100).await;
+    for usage in [two, hundred] {
+        assert!(usage.statements <= 16, "{usage:?}");
+        assert_eq!(usage.transactions, 3);
+    }
+    assert_eq!(two, hundred, "the number of statements must not grow with the page");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_asks_no_more_of_sqlite_than_its_budget() {
+    hold_pages_to_the_budget(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_asks_no_more_of_postgres_than_its_budget() {
+    hold_pages_to_the_budget(Backend::Postgres).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_asks_no_more_of_sqlite_than_its_budget() {
     hold_to_the_budget(Backend::Sqlite).await;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use platform::fault::Fault;
 use proto::renewal::{
-    internal::v1::AdvanceRequest,
+    internal::v1::{AdvanceRequest, RenewDueRequest},
     v1::{CancelOrderRequest, CheckoutOrderRequest, CreateRenewalOrderRequest, order::State},
 };
 use tests::{Backend, Layout, Suite, console::Desk, fixture::*};
@@ -20,6 +20,7 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
     let request = order_of("acme", selection(&["i-1"], "1m"));
     match fault {
         Fault::AfterVoid => die_while_voiding(&mut suite, &request).await,
+        fault if PAGE.contains(&fault) => return killed_in_page(&mut suite, fault).await,
         fault if CHECKOUT.contains(&fault) => die_at_checkout(&mut suite, fault, &request).await,
         Fault::AfterTakingBack
         | Fault::AfterRefund
@@ -81,6 +82,39 @@ async fn die_while_refunding(suite: &mut Suite, fault: Fault, request: &CreateRe
         let repeated = suite.orders().refund_order(refund).await.expect("the repeat is answered");
         assert_eq!(repeated.into_inner().order.unwrap().state(), State::Refunded);
     }
+}
+
+/// The points of a page of automatic renewals.
+const PAGE: [Fault; 3] = [Fault::AfterPage, Fault::AfterPageAnswer, Fault::AfterPageSettled];
+
+/// The service of `fault` dies while a page is renewed; what it left is finished, once.
+async fn killed_in_page(suite: &mut Suite, fault: Fault) -> State {
+    suite.open_account("ksc", "kingsoft", 0).await;
+    let settings = [("line_type", "bgp"), ("bandwidth_mbps", "5")];
+    let row = |id| prepaid("ksc", id, "ks-eip", &settings, "2026-03-11 00:00");
+    suite.register(vec![row("eip-1"), row("eip-2")]).await;
+    suite.set_auto("ksc", &["eip-1", "eip-2"]).await;
+    let (bill, _) = suite.preview("ksc", selection(&["eip-1"], "1m")).await;
+    let fee = bill.payable.expect("a price").minor_units;
+    // Enough for one of them.
+    suite.deposit("ksc", fee + 1).await;
+    suite.set_clock(at("2026-03-10 00:00"));
+    suite.restart(fault.service(), Some(fault));
+    let request = RenewDueRequest::default();
+    suite.sweeps().renew_due(request).await.expect_err("the process died");
+    assert!(suite.died(fault.service()), "{fault} was not reached");
+    suite.restart(fault.service(), None);
+    suite.set_clock(suite.now() + TimeDelta::minutes(1));
+    suite.renew_due(0).await;
+    suite.advance().await;
+    suite.renew_due(0).await;
+    suite.audit().await;
+    assert_eq!(
+        suite.attempts("ksc").await,
+        ["eip-1 2026-03-10/0 RENEWED", "eip-2 2026-03-10/0 FAILED INSUFFICIENT_FUNDS"]
+    );
+    assert_eq!(suite.cash("ksc").await, 1);
+    State::Completed
 }
 
 /// The points of step C (W-4).

@@ -1,5 +1,6 @@
 //! What customers, consoles and operators do, lived on each database and in each layout.
 
+mod automatic;
 mod bad_input;
 mod batch;
 mod catalog;
