@@ -248,7 +248,7 @@ pub fn planned(now: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
 pub fn next(now: DateTime<Utc>, interval: Duration, lease: &Lease) -> Next {
     let due = planned(now, interval);
     // Not "at `due` or later": a clock that was ahead for a while must not stop a schedule.
-    if planned(lease.done, interval) == due && lease.done <= now {
+    if planned(lease.done, interval) == due {
         return Next::Nothing;
     }
     let failed = planned(lease.failed, interval) == due && now - lease.failed < RETRY;

@@ -238,6 +238,12 @@ impl Store {
             let (kind, shard) = (claim.job.kind, claim.job.shards.start);
             let (planned, now) = (micros(claim.job.planned), micros(now));
             let unit = self.database.begin_write().await?;
+            // The lease first, as whoever takes it over does.
+            let done = (state == State::Done).then_some(planned);
+            let failed = if state == State::Failed { now } else { 0 };
+            let values: [Value; 5] =
+                [kind.into(), shard.into(), claim.epoch.into(), done.into(), failed.into()];
+            self.write(&unit, sql::FREE, values).await?;
             let values: [Value; 7] = [
                 kind.into(),
                 shard.into(),
@@ -248,11 +254,6 @@ impl Store {
                 error.into(),
             ];
             self.write(&unit, sql::END, values).await?;
-            let done = (state == State::Done).then_some(planned);
-            let failed = if state == State::Failed { now } else { 0 };
-            let values: [Value; 5] =
-                [kind.into(), shard.into(), claim.epoch.into(), done.into(), failed.into()];
-            self.write(&unit, sql::FREE, values).await?;
             Ok(unit.commit().await?)
         })
         .await
@@ -274,7 +275,7 @@ impl Store {
         }
     }
 
-    /// None: somebody else asked at the same moment.
+    /// None: a planned run has the same instant.
     async fn try_ask(
         &self,
         kind: &'static str,
@@ -282,6 +283,8 @@ impl Store {
         now: i64,
     ) -> Result<Option<i64>, StoreError> {
         let unit = self.database.begin_write().await?;
+        let first = parts.first().map_or(0, |part| part.start);
+        self.write(&unit, sql::LOCK, [kind.into(), first.into()]).await?;
         let found = self.statement(sql::ASKED, [kind.into()]);
         if let Some(row) = unit.query_one_raw(found).await? {
             return Ok(Some(row.try_get("", "planned_us")?));

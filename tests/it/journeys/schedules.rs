@@ -6,7 +6,7 @@ use proto::scheduler::v1::{
     ResumeScheduleRequest, Run, RunNowRequest, Schedule, WatchRunRequest, run::State,
 };
 use proto::r#type::v1::PageRequest;
-use tests::{Suite, refusal};
+use tests::{Suite, at, fixture::*, refusal};
 use tonic::Code;
 
 async fn schedules(suite: &Suite) -> Vec<Schedule> {
@@ -126,10 +126,10 @@ crate::journeys! {
         for later in [TimeDelta::hours(20), TimeDelta::minutes(1), TimeDelta::zero()] {
             planned.insert(0, suite.now().timestamp());
             for Schedule { kind, .. } in schedules(suite).await {
-                let done = |runs: &[Run]| {
-                    let done = runs.iter().filter(|run| run.state() == State::Done).count();
-                    done == planned.len()
-                };
+                // What goes by shards is done when all parts are.
+                let is_done =
+                    |run: &&Run| run.state() == State::Done && [0, 64].contains(&run.shards);
+                let done = |runs: &[Run]| runs.iter().filter(is_done).count() == planned.len();
                 while !done(&runs(suite, &kind).await) {
                     tokio::task::yield_now().await;
                 }
@@ -143,5 +143,20 @@ crate::journeys! {
             assert!(runs.iter().flat_map(|run| &run.parts).all(|part| part.attempts == 1), "{kind}");
         }
         drop(others);
+    }
+
+    /// L-3: what goes by the shards of the accounts reaches every account, and each instance once.
+    async fn a_sweep_by_shards_reaches_every_account(suite) {
+        for account in ["acme", "bolt", "corp", "dune"] {
+            suite.jd(account, 0).await;
+            suite.register(vec![vm(account, "i-1", "2026-03-11 00:00")]).await;
+        }
+        suite.set_clock(at("2026-03-11 00:00"));
+        let run = suite.sweep("expire").await;
+        assert_eq!((run.state(), run.done, run.failed.len()), (State::Done, 4, 0));
+        assert_eq!((run.shards, run.shards_done, run.parts.len()), (64, 64, 4));
+        assert_eq!(suite.sweep("expire").await.done, 0);
+        let run = suite.sweep("remind").await;
+        assert_eq!((run.state(), run.failed.len()), (State::Done, 0));
     }
 }

@@ -363,6 +363,9 @@ async fn what_follows_waits_for_what_comes_before() {
         let desktop = world.scheduler(&["first=60", "second=60"]);
         desktop.fake.close();
         desktop.begin(2).await;
+        while desktop.last("first").await.parts.len() < 2 {
+            tokio::task::yield_now().await;
+        }
         // Others see that `second` is due, and that somebody is at `first`.
         let other = world.scheduler(&["first=60", "second=60"]);
         other.work().await;

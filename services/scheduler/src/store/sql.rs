@@ -65,6 +65,11 @@ pub const END: &str = "\
 UPDATE runs SET state = $5, ended_us = $6, error = $7
 WHERE kind = $1 AND shard = $2 AND planned_us = $3 AND epoch = $4 AND state = 'RUNNING'";
 
+/// Locks what all who ask for a run of a schedule must lock.
+pub const LOCK: &str = "\
+INSERT INTO leases (kind, shard, holder, epoch, until_us, planned_us) VALUES ($1, $2, '', 0, 0, 0)
+ON CONFLICT (kind, shard) DO UPDATE SET holder = leases.holder";
+
 /// The run that was asked for and of which nothing has begun.
 pub const ASKED: &str = "\
 SELECT planned_us FROM runs WHERE kind = $1 AND ended_us IS NULL AND asked

@@ -112,7 +112,9 @@ async fn those_who_ask_at_the_same_moment_get_a_run() {
     let (stores, _folder) = stores("asked_at_once").await;
     for store in stores {
         let parts = crate::domain::parts(4);
-        let asks = (0..8).map(|_| store.ask("alone", &parts, now()));
+        // No two clocks say the same.
+        let at = |caller| now() + TimeDelta::microseconds(caller);
+        let asks = (0..8).map(|caller| store.ask("alone", &parts, at(caller)));
         let ids = futures::future::try_join_all(asks).await.unwrap();
         assert!(ids.iter().all(|id| id == &ids[0]), "{ids:?}");
         assert_eq!(store.run(&ids[0], now()).await.unwrap().len(), 4);
