@@ -120,6 +120,10 @@ impl Orders {
 
     async fn begun_checkout(&self, command: &Checkout) -> Result<Begun, OrderError> {
         let order = self.get(&command.account, command.order).await?;
+        if order.has_checkout() && order.pay_request == Some(command.request) {
+            // This same request has begun it meanwhile: it is not called off for its own sake.
+            return Err(OrderError::Busy);
+        }
         let order = self.without_checkout(order).await?;
         check_payable(order.state)?;
         let catalogue = self.rules.current().await?;
