@@ -4,7 +4,7 @@ use proto::{
     convert::timestamp,
     r#type::v1::{BillingMode, OrderKind},
     wallet::{
-        internal::v1::{AnchorChainsRequest, ExpireVouchersRequest, ListFundingsRequest},
+        internal::v1::{AnchorChainsRequest, ExpireVouchersRequest},
         v1::{
             AuditLedgerRequest, ExportEntriesRequest, GetStatementRequest,
             IssueVoucherCodesRequest, ListVouchersRequest, MovementKind, PayableItem,
@@ -114,23 +114,6 @@ crate::journeys! {
         assert_eq!(ended.state(), State::Expired);
         assert_eq!(ended.usage.unwrap().expired, Some(cny(30_00)));
         suite.audit().await;
-    }
-
-    /// whoever can pay more than before is named once for each time, in order.
-    async fn money_that_comes_is_told_in_order(suite) {
-        suite.kingsoft("ksc", 100_00).await;
-        suite.open_account("other", "kingsoft", 5_00).await;
-        suite.deposit("ksc", 1_00).await;
-        let request = ListFundingsRequest { cursor: String::new(), limit: 2 };
-        let first = suite.wallet_sweeps().list_fundings(request).await.unwrap().into_inner();
-        let request = ListFundingsRequest { cursor: first.next_cursor, limit: 0 };
-        let second = suite.wallet_sweeps().list_fundings(request).await.unwrap().into_inner();
-        let named = first.fundings.iter().chain(&second.fundings);
-        let named: Vec<_> = named.map(|funding| funding.account_id.as_str()).collect();
-        assert_eq!(named, ["ksc", "other", "ksc"]);
-        let request = ListFundingsRequest { cursor: "forged".to_owned(), limit: 0 };
-        let refused = refusal(suite.wallet_sweeps().list_fundings(request).await);
-        assert_eq!(refused, (Code::InvalidArgument, "CURSOR_EXPIRED".to_owned()));
     }
 
     /// W-2: what is stated adds up, what is exported has no gap, and what is anchored stays.

@@ -149,7 +149,7 @@ crate::journeys! {
     async fn a_sweep_by_shards_reaches_every_account(suite) {
         for account in ["acme", "bolt", "corp", "dune"] {
             suite.jd(account, 0).await;
-            suite.register(vec![vm(account, "i-1", "2026-03-11 00:00")]).await;
+            suite.register(vec![vm(account, &format!("of-{account}"), "2026-03-11 00:00")]).await;
         }
         suite.set_clock(at("2026-03-11 00:00"));
         let run = suite.sweep("expire").await;

@@ -192,7 +192,15 @@ impl Orders {
         };
         fault::point(Fault::AfterIntentAnswer);
         match payment.state() {
-            payment::State::Pending => retry(|| self.note_intent(&order, &payment)).await,
+            payment::State::Pending => {
+                let noted = retry(|| self.note_intent(&order, &payment)).await?;
+                if noted.payment_id == order.payment_id {
+                    return Ok(noted);
+                }
+                check_payable(noted.state)?;
+                // Another call has called it off since.
+                Err(OrderError::Busy)
+            }
             payment::State::Refused => {
                 let refusal = payment.refusal.clone().unwrap_or_default();
                 Box::pin(self.follow(order, payment)).await?;
