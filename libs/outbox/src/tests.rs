@@ -1,4 +1,3 @@
-use platform::database::{DatabaseUrl, Durability};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::*;
@@ -11,31 +10,9 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// The address of the PostgreSQL server of this test run; without one, those tests do nothing.
-#[expect(clippy::disallowed_methods, reason = "the test runner's setup script names its server")]
-fn server() -> Option<String> {
-    std::env::var("PERENNIAL_TEST_POSTGRES").ok()
-}
-
-/// An empty outbox on each database there is.
-async fn outboxes(name: &str, folder: &tempfile::TempDir) -> Vec<Database> {
-    let file = format!("sqlite://{}/outbox.db", folder.path().display());
-    let mut urls: Vec<DatabaseUrl> = vec![file.parse().unwrap()];
-    if let Some(server) = server() {
-        let admin: DatabaseUrl = server.parse().unwrap();
-        let admin = Database::connect(&admin, Durability::Full).await.unwrap();
-        let create = format!("CREATE DATABASE outbox_{name}_{}", std::process::id());
-        admin.writer().execute_unprepared(&create).await.unwrap();
-        let base = server.rsplit_once('/').unwrap().0;
-        urls.push(format!("{base}/outbox_{name}_{}", std::process::id()).parse().unwrap());
-    }
-    let mut databases = Vec::new();
-    for url in urls {
-        let database = Database::connect(&url, Durability::Full).await.unwrap();
-        database.migrate::<Migrator>().await.unwrap();
-        databases.push(database);
-    }
-    databases
+/// An empty outbox on each database there is, and the folder that they live in.
+async fn outboxes(name: &str) -> (Vec<Database>, tempfile::TempDir) {
+    platform::testing::databases::<Migrator>(&format!("outbox_{name}")).await
 }
 
 fn event(number: u128, account: &str, kind: &str) -> Event {
@@ -68,8 +45,8 @@ async fn seen(database: &Database, cursor: &str, count: u32) -> (Vec<Event>, Str
 
 #[tokio::test]
 async fn events_come_back_as_they_were_in_their_order() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("order", &folder).await {
+    let (databases, _folder) = outboxes("order").await;
+    for database in databases {
         let events: Vec<_> = (1..=5).map(|number| event(number, "acme", "order.paid")).collect();
         add(&database, &events[..3]).await;
         add(&database, &events[3..]).await;
@@ -87,8 +64,8 @@ async fn events_come_back_as_they_were_in_their_order() {
 
 #[tokio::test]
 async fn readers_get_what_they_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("filter", &folder).await {
+    let (databases, _folder) = outboxes("filter").await;
+    for database in databases {
         let mine = event(1, "acme", "order.paid");
         let events =
             [mine.clone(), event(2, "acme", "order.made"), event(3, "other", "order.paid")];
@@ -106,8 +83,8 @@ async fn readers_get_what_they_asked_for() {
 
 #[tokio::test]
 async fn what_is_rolled_back_never_happened() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("rollback", &folder).await {
+    let (databases, _folder) = outboxes("rollback").await;
+    for database in databases {
         let transaction = database.begin_write().await.unwrap();
         insert(&transaction, database.backend(), &[event(1, "a", "k")]).await.unwrap();
         transaction.rollback().await.unwrap();
@@ -117,8 +94,8 @@ async fn what_is_rolled_back_never_happened() {
 
 #[tokio::test]
 async fn an_event_that_commits_late_is_not_passed_over() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("late", &folder).await {
+    let (databases, _folder) = outboxes("late").await;
+    for database in databases {
         if database.backend() == Backend::Sqlite {
             continue; // There is one writer: nobody commits late.
         }
@@ -140,8 +117,8 @@ async fn an_event_that_commits_late_is_not_passed_over() {
 
 #[tokio::test]
 async fn a_call_looks_at_so_many_events_and_says_that_there_are_more() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("look", &folder).await {
+    let (databases, _folder) = outboxes("look").await;
+    for database in databases {
         let many = u128::from(LOOK) + 1;
         let events: Vec<_> = (1..many).map(|number| event(number, "a", "dull")).collect();
         add(&database, &events).await;
@@ -163,8 +140,8 @@ async fn a_call_looks_at_so_many_events_and_says_that_there_are_more() {
 
 #[tokio::test]
 async fn a_cursor_behind_what_is_kept_has_expired() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("purge", &folder).await {
+    let (databases, _folder) = outboxes("purge").await;
+    for database in databases {
         add(&database, &[event(1, "a", "k"), event(2, "a", "k"), event(3, "a", "k")]).await;
         let (_, behind) = seen(&database, "", 1).await;
         let (_, caught_up) = seen(&database, "", 3).await;
@@ -184,8 +161,8 @@ async fn a_cursor_behind_what_is_kept_has_expired() {
 
 #[tokio::test]
 async fn events_go_on_where_a_dump_is_restored_on_a_younger_server() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("restored", &folder).await {
+    let (databases, _folder) = outboxes("restored").await;
+    for database in databases {
         add(&database, &[event(1, "a", "k"), event(2, "a", "k")]).await;
         let (_, cursor) = seen(&database, "", 1).await;
         if database.backend() == Backend::Postgres {
@@ -215,8 +192,8 @@ async fn events_go_on_where_a_dump_is_restored_on_a_younger_server() {
 
 #[tokio::test]
 async fn a_cursor_of_what_an_older_copy_does_not_have_has_expired() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("older_copy", &folder).await {
+    let (databases, _folder) = outboxes("older_copy").await;
+    for database in databases {
         add(&database, &[event(1, "a", "k"), event(2, "a", "k")]).await;
         let (_, cursor) = seen(&database, "", 2).await;
         // The copy was made before the second event; another one took its number since.
@@ -231,8 +208,8 @@ async fn a_cursor_of_what_an_older_copy_does_not_have_has_expired() {
 
 #[tokio::test]
 async fn a_forged_cursor_has_expired() {
-    let folder = tempfile::tempdir().unwrap();
-    for database in outboxes("forged", &folder).await {
+    let (databases, _folder) = outboxes("forged").await;
+    for database in databases {
         for forged in ["x", "MCAw", &"A".repeat(100)] {
             let error = list(&database, &Filter::default(), forged, 9).await.unwrap_err();
             assert!(matches!(error, ReadError::CursorExpired(_)));

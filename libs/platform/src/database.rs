@@ -5,6 +5,7 @@
 //! to write fails halfway. PostgreSQL has one pool, READ COMMITTED, and explicit row locks.
 
 mod columns;
+mod failure;
 mod migrate;
 mod reading;
 mod retry;
@@ -22,7 +23,8 @@ use sea_orm::{
 };
 
 pub use self::{
-    columns::sorted_by_bytes,
+    columns::{hexadecimal, sorted_by_bytes},
+    failure::StoreError,
     migrate::SchemaError,
     retry::{MaybeTransient, Trouble, retry},
     usage::{Usage, process_usage},

@@ -14,5 +14,7 @@ pub mod request;
 pub mod serve;
 pub mod status;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod together;
 pub mod webhook;

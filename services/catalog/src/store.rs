@@ -8,46 +8,17 @@ mod migration;
 
 use chrono::{DateTime, Utc};
 use kernel::ids::ProductId;
-use platform::database::{Database, MaybeTransient, Trouble};
+use platform::database::Database;
 use rule_engine::profile::ProductProfile;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionError, sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, sea_query::OnConflict,
 };
 
 use self::entity::{catalog_version, product_profile};
 
 pub use self::migration::Migrator;
-
-/// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database failed.
-    #[error("the catalog database failed")]
-    Database(#[from] DbErr),
-    /// A row holds what this program cannot read.
-    #[error("{0} cannot be read")]
-    Unreadable(String),
-}
-
-impl MaybeTransient for StoreError {
-    fn trouble(&self) -> Trouble {
-        match self {
-            Self::Database(error) => error.trouble(),
-            Self::Unreadable(_) => Trouble::Lasting,
-        }
-    }
-}
-
-impl From<TransactionError<DbErr>> for StoreError {
-    fn from(error: TransactionError<DbErr>) -> Self {
-        match error {
-            TransactionError::Connection(error) | TransactionError::Transaction(error) => {
-                Self::Database(error)
-            }
-        }
-    }
-}
+pub use platform::database::StoreError;
 
 /// One version of one catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,32 +9,13 @@ mod sql;
 use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
-use platform::database::{Database, MaybeTransient, Trouble, retry};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use platform::database::{Database, retry};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 pub use self::migration::Migrator;
 use self::rows::{micros, time};
 use crate::domain::{LEASE, Lease, Part, RunId, State, Tally};
-
-/// Why the store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database did.
-    #[error("the scheduler database failed")]
-    Database(#[from] DbErr),
-    /// A row holds a value that this service does not write.
-    #[error("a stored value cannot be read: {0}")]
-    Corrupt(String),
-}
-
-impl MaybeTransient for StoreError {
-    fn trouble(&self) -> Trouble {
-        match self {
-            Self::Database(error) => error.trouble(),
-            Self::Corrupt(_) => Trouble::Lasting,
-        }
-    }
-}
+pub use platform::database::StoreError;
 
 /// How things stand, all schedules at a glance.
 #[derive(Debug, Clone, Default)]

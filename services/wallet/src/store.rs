@@ -17,17 +17,18 @@ use kernel::{
     Money,
     ids::{AccountId, IntentId, PaymentId, VoucherId},
 };
-use platform::database::{Database, MaybeTransient, Trouble};
+use platform::database::Database;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _,
     FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select, Statement,
 };
 
+pub use platform::database::StoreError;
+
 pub use self::{
     audit::Audited,
     migration::Migrator,
-    rows::corrupt,
     statement::{Span, Sum},
     unit::{Codes, Known, NewCallback, Unit, VouchersWanted},
 };
@@ -37,26 +38,6 @@ use self::{
     rows::micros,
 };
 use crate::domain::{Entry, Funds, Payment, Voucher, Wallet};
-
-/// Why the store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database did.
-    #[error("the database failed")]
-    Database(#[from] DbErr),
-    /// A row holds a value that this service does not write.
-    #[error("a stored value cannot be read: {0}")]
-    Corrupt(String),
-}
-
-impl MaybeTransient for StoreError {
-    fn trouble(&self) -> Trouble {
-        match self {
-            Self::Database(error) => error.trouble(),
-            Self::Corrupt(_) => Trouble::Lasting,
-        }
-    }
-}
 
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +98,7 @@ impl Store {
         let found = wallet::Entity::find_by_id(wallet.account.to_string())
             .one(self.database.writer())
             .await?;
-        found.ok_or_else(|| rows::corrupt("a wallet is there and is not"))?.try_into()
+        found.ok_or_else(|| StoreError::unreadable("a wallet is there and is not"))?.try_into()
     }
 
     /// The wallet of `account`.

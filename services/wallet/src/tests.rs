@@ -13,18 +13,12 @@ use kernel::{
     env::ManualClock,
     ids::{AccountId, ChannelName, IntentId, OrderId, PaymentId, RequestId, VoucherId},
 };
-use platform::{
-    database::{Database, DatabaseUrl, Durability},
-    request::RequestDigest,
-    status::Replayed,
-    webhook::Secret,
-};
+use platform::{database::Database, request::RequestDigest, status::Replayed, webhook::Secret};
 use rule_engine::{
     kind::{BillingMode, OrderKind},
     profile::{VoucherRule, VoucherStrategy},
     voucher::{PayableItem, VoucherChoice, VoucherTerms},
 };
-use sea_orm::ConnectionTrait as _;
 use tracing::field::Field;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use uuid::Uuid;
@@ -43,7 +37,6 @@ pub struct World {
     pub database: Database,
     pub clock: Arc<ManualClock>,
     env: Env,
-    _folder: tempfile::TempDir,
 }
 
 /// Hears what is logged as an error, the alerts of an operator, as long as it lives.
@@ -84,23 +77,10 @@ impl Alerts {
 
 /// Runs `test` on each database that there is.
 pub async fn on_each_database(test: impl AsyncFn(&World)) {
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = format!("sqlite://{}/wallet.db", folder.path().display());
-    test(&World::start(&sqlite, folder).await).await;
-    if let Some(url) = postgres().await {
-        test(&World::start(&url, tempfile::tempdir().unwrap()).await).await;
+    let (databases, _folder) = platform::testing::databases::<Migrator>("wallet").await;
+    for database in databases {
+        test(&World::start(database)).await;
     }
-}
-
-/// A schema of its own on the server that was started for the tests, if one was.
-#[expect(clippy::disallowed_methods, reason = "the test runner says where its server is")]
-async fn postgres() -> Option<String> {
-    let server = std::env::var("PERENNIAL_TEST_POSTGRES").ok()?;
-    let schema = format!("wallet_{}", Env::system().next_id().simple());
-    let connection = sea_orm::Database::connect(&server).await.unwrap();
-    connection.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-    connection.close().await.unwrap();
-    Some(format!("{server}?options[search_path]={schema}"))
 }
 
 /// Noon of 1 November 2026.
@@ -230,15 +210,12 @@ pub fn signed(message: &str, now: DateTime<Utc>, body: &str) -> Callback {
 }
 
 impl World {
-    async fn start(url: &str, folder: tempfile::TempDir) -> Self {
-        let url: DatabaseUrl = url.parse().unwrap();
-        let database = Database::connect(&url, Durability::Full).await.unwrap();
-        database.migrate::<Migrator>().await.unwrap();
+    fn start(database: Database) -> Self {
         let clock = ManualClock::at(noon());
         let env = Env::with_clock(Arc::clone(&clock) as _);
         let store = Store::new(database.clone());
         let wallets = Wallets::start(store.clone(), env.clone(), channels());
-        Self { wallets, store, database, clock, env, _folder: folder }
+        Self { wallets, store, database, clock, env }
     }
 
     /// Opens a wallet with so much cash.

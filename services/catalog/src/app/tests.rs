@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
 
 use kernel::env::{Clock as _, ManualClock};
-use platform::database::{Database, Durability};
-use sea_orm::ConnectionTrait as _;
+use platform::database::Database;
 use tempfile::TempDir;
 
 use super::*;
@@ -12,27 +11,20 @@ use crate::{domain::document::tests::small, store::Migrator};
 pub struct World {
     pub clock: Arc<ManualClock>,
     database: Database,
-    _folder: Option<TempDir>,
+    _folder: Arc<TempDir>,
 }
 
 impl World {
     /// On SQLite, and on PostgreSQL where the test run has one.
     pub async fn all() -> Vec<Self> {
-        let mut worlds = Vec::new();
-        let folder = TempDir::new().unwrap();
-        let file = format!("sqlite://{}/catalog.db", folder.path().display());
-        worlds.push(Self::at(&file, Some(folder)).await);
-        if let Some(url) = fresh_postgres().await {
-            worlds.push(Self::at(&url, None).await);
-        }
-        worlds
-    }
-
-    async fn at(url: &str, folder: Option<TempDir>) -> Self {
-        let database = Database::connect(&url.parse().unwrap(), Durability::Normal).await.unwrap();
-        database.migrate::<Migrator>().await.unwrap();
-        let clock = ManualClock::at("2026-03-10T00:00:00Z".parse().unwrap());
-        Self { clock, database, _folder: folder }
+        let (databases, folder) = platform::testing::databases::<Migrator>("catalog").await;
+        let folder = Arc::new(folder);
+        let at = |database| Self {
+            clock: ManualClock::at("2026-03-10T00:00:00Z".parse().unwrap()),
+            database,
+            _folder: Arc::clone(&folder),
+        };
+        databases.into_iter().map(at).collect()
     }
 
     /// One more replica.
@@ -40,17 +32,6 @@ impl World {
         let env = Env::with_clock(Arc::clone(&self.clock) as _);
         Arc::new(Catalogs::load(Store::new(self.database.clone()), env).await.unwrap())
     }
-}
-
-/// The URL of a new database of the cluster that the test run has started, if it has.
-async fn fresh_postgres() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the test run says where its PostgreSQL is")]
-    let cluster = std::env::var("PERENNIAL_TEST_POSTGRES").ok()?;
-    let name = format!("catalog_{}", Env::system().next_id().simple());
-    let admin = sea_orm::Database::connect(&cluster).await.unwrap();
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-    let (server, _) = cluster.rsplit_once('/').unwrap();
-    Some(format!("{server}/{name}"))
 }
 
 fn priced(prices: &[(&str, &str)]) -> String {

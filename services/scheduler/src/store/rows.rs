@@ -68,7 +68,7 @@ impl TryFrom<Tally> for domain::Tally {
 
     fn try_from(row: Tally) -> Result<Self, StoreError> {
         let failed = serde_json::from_str(&row.failed);
-        let failed = failed.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let failed = failed.map_err(StoreError::unreadable)?;
         Ok(Self { due: row.due, done: row.done, failed })
     }
 }
@@ -102,7 +102,7 @@ impl TryFrom<Part> for domain::Part {
             shards: row.shard..row.shard + row.shards,
             shards_done: row.shards_done,
             asked: row.asked,
-            state: row.state.parse().map_err(StoreError::Corrupt)?,
+            state: row.state.parse().map_err(StoreError::Unreadable)?,
             holder: row.holder,
             attempts: row.attempts,
             started: row.started_us.map(time),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Once, WalletError, Wallets};
 use crate::{
     domain::{Entry, Grant, Purse, Voucher, Wallet},
-    store::{Unit, VouchersWanted, corrupt},
+    store::{StoreError, Unit, VouchersWanted},
 };
 
 const DEPOSIT: &str = "Deposit";
@@ -104,7 +104,8 @@ impl Wallets {
     ) -> Result<Deposited, WalletError> {
         let wallet = self.wallet(account).await?;
         let entry = self.store.entries_after(account, made.entry - 1, 1).await?.pop();
-        let entry = entry.ok_or_else(|| corrupt(format!("entry {} is not there", made.entry)))?;
+        let entry = entry
+            .ok_or_else(|| StoreError::unreadable(format!("entry {} is not there", made.entry)))?;
         Ok(Deposited { entry, wallet: Wallet { cash: made.cash, held: made.held, ..wallet } })
     }
 
@@ -182,7 +183,7 @@ pub(super) async fn answered<T: for<'de> Deserialize<'de>>(
         return Err(WalletError::Reused(format!("request id {}", once.request)));
     }
     let made = serde_json::from_str(&answered.made);
-    made.map(Some).map_err(|error| WalletError::Store(corrupt(error)))
+    made.map(Some).map_err(|error| WalletError::Store(StoreError::unreadable(error)))
 }
 
 /// Keeps what a call made; fails if another call with the same id was first.

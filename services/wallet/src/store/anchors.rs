@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use kernel::Env;
 use outbox::Event;
+use platform::database::hexadecimal;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -55,9 +56,4 @@ fn event(row: &wallet::Model, env: &Env, now: DateTime<Utc>) -> Event {
         time: now,
         payload: serde_json::to_vec(&anchor).expect("a number and a text"),
     }
-}
-
-/// Bytes as text.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bulk::hexadecimal(bytes)
 }

@@ -3,7 +3,7 @@
 //! Each has one fixed text per database. PostgreSQL takes columns as arrays, SQLite takes rows as
 //! one JSON text, with bytes in hexadecimal.
 
-use platform::database::Backend;
+use platform::database::{Backend, hexadecimal};
 use sea_orm::{Statement, Value, prelude::Uuid};
 
 /// One statement, in the words of each database.
@@ -64,15 +64,6 @@ impl Column {
             Self::Bytes(values) => hexadecimal(&values[row]).into(),
         }
     }
-}
-
-/// Bytes as text.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a text cannot fail");
-        text
-    })
 }
 
 /// The rows of `columns`, each an array.

@@ -26,30 +26,26 @@ pub const SUCCEEDED: &str = "SUCCEEDED";
 pub const REFUSED: &str = "REFUSED";
 pub const VOIDED: &str = "VOIDED";
 
-/// A value that this service did not write.
-pub fn corrupt<E: std::fmt::Display>(error: E) -> StoreError {
-    StoreError::Corrupt(format!("{error}"))
-}
-
 /// Microseconds since 1970.
 pub fn micros(instant: DateTime<Utc>) -> i64 {
     instant.timestamp_micros()
 }
 
 fn instant(micros: i64) -> Result<DateTime<Utc>, StoreError> {
-    DateTime::from_timestamp_micros(micros).ok_or_else(|| corrupt("an instant out of range"))
+    DateTime::from_timestamp_micros(micros)
+        .ok_or_else(|| StoreError::unreadable("an instant out of range"))
 }
 
 fn account(text: String) -> Result<AccountId, StoreError> {
-    text.try_into().map_err(corrupt)
+    text.try_into().map_err(StoreError::unreadable)
 }
 
 pub fn currency(code: &str) -> Result<Currency, StoreError> {
-    code.parse().map_err(corrupt)
+    code.parse().map_err(StoreError::unreadable)
 }
 
 fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
-    bytes.try_into().map(Hash).map_err(corrupt)
+    bytes.try_into().map(Hash).map_err(StoreError::unreadable)
 }
 
 impl TryFrom<wallet::Model> for Wallet {
@@ -100,7 +96,7 @@ impl TryFrom<voucher::Model> for Voucher {
             voided: row.voided,
             expired: row.expired,
             revoked: row.revoked_us.is_some(),
-            terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
+            terms: serde_json::from_str(&row.terms).map_err(StoreError::unreadable)?,
             create_time: instant(row.created_us)?,
         })
     }
@@ -111,7 +107,7 @@ pub fn usable(row: &voucher::Model) -> Result<engine::Voucher, StoreError> {
     Ok(engine::Voucher {
         id: VoucherId(row.id),
         remaining: if row.revoked_us.is_some() { 0 } else { row.remaining },
-        terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
+        terms: serde_json::from_str(&row.terms).map_err(StoreError::unreadable)?,
     })
 }
 
@@ -122,8 +118,8 @@ impl TryFrom<entry::Model> for Entry {
         Ok(Self {
             account: account(row.account)?,
             number: row.number,
-            debit: row.debit.parse().map_err(corrupt)?,
-            credit: row.credit.parse().map_err(corrupt)?,
+            debit: row.debit.parse().map_err(StoreError::unreadable)?,
+            credit: row.credit.parse().map_err(StoreError::unreadable)?,
             amount: Money::new(row.amount, currency(&row.currency)?),
             about: About {
                 order: row.order_id.map(OrderId),
@@ -152,7 +148,7 @@ impl TryFrom<payment::Model> for Payment {
         let intent = match (row.intent_id, row.channel, row.channel_amount, row.expires_us) {
             (Some(id), Some(channel), Some(amount), Some(expires)) => Some(Intent {
                 id: IntentId(id),
-                channel: channel.try_into().map_err(corrupt)?,
+                channel: channel.try_into().map_err(StoreError::unreadable)?,
                 amount,
                 expires: instant(expires)?,
             }),
@@ -167,7 +163,7 @@ impl TryFrom<payment::Model> for Payment {
                 available: row.available,
             }),
             VOIDED => Outcome::Voided,
-            other => return Err(corrupt(format!("payment state {other:?}"))),
+            other => return Err(StoreError::unreadable(format!("payment state {other:?}"))),
         };
         Ok(Self {
             id: PaymentId(row.payment_id),
@@ -191,12 +187,13 @@ pub fn write_coverage(coverage: &engine::Coverage, currency: Currency) -> (Vec<u
 
 /// What [`write_coverage`] wrote.
 pub fn read_coverage(parts: &[u8], vouchers: &str) -> Result<engine::Coverage, StoreError> {
-    let payment = pb::Payment::decode(parts).map_err(corrupt)?;
+    let payment = pb::Payment::decode(parts).map_err(StoreError::unreadable)?;
     let parts = payment.parts.into_iter();
     let items: Vec<_> = parts
-        .map(|parts| wire::read_item_parts(parts).map_err(corrupt))
+        .map(|parts| wire::read_item_parts(parts).map_err(StoreError::unreadable))
         .collect::<Result<_, _>>()?;
-    let vouchers: Vec<(VoucherId, i64, i64)> = serde_json::from_str(vouchers).map_err(corrupt)?;
+    let vouchers: Vec<(VoucherId, i64, i64)> =
+        serde_json::from_str(vouchers).map_err(StoreError::unreadable)?;
     let voucher = |(voucher, paid, forfeited)| engine::VoucherPayment { voucher, paid, forfeited };
     Ok(engine::Coverage {
         vouchers: vouchers.into_iter().map(voucher).collect(),
@@ -211,7 +208,9 @@ impl TryFrom<refund::Model> for Refund {
 
     fn try_from(row: refund::Model) -> Result<Self, StoreError> {
         let asked = match (row.channel, row.channel_amount) {
-            (Some(channel), Some(amount)) => Some((channel.try_into().map_err(corrupt)?, amount)),
+            (Some(channel), Some(amount)) => {
+                Some((channel.try_into().map_err(StoreError::unreadable)?, amount))
+            }
             _ => None,
         };
         Ok(Self {
@@ -237,7 +236,7 @@ pub fn write_refunded(items: &[RefundedItem], currency: Currency) -> Vec<u8> {
 
 /// What [`write_refunded`] wrote.
 pub fn read_refunded(bytes: &[u8]) -> Result<Vec<RefundedItem>, StoreError> {
-    let refund = pb::Refund::decode(bytes).map_err(corrupt)?;
+    let refund = pb::Refund::decode(bytes).map_err(StoreError::unreadable)?;
     let parts = refund.parts.into_iter();
-    parts.map(|parts| wire::read_refunded_parts(parts).map_err(corrupt)).collect()
+    parts.map(|parts| wire::read_refunded_parts(parts).map_err(StoreError::unreadable)).collect()
 }

@@ -14,7 +14,6 @@ use sea_orm::{
 use super::{
     Part, Rows, Store, StoreError,
     entity::{entry, refund},
-    rows::corrupt,
 };
 use crate::domain::{Entry, Refund, Side};
 
@@ -68,7 +67,7 @@ fn side(text: &str) -> Result<Side, StoreError> {
         "void" => Side::Void,
         "expired" => Side::Expired,
         "refund" => Side::Refund,
-        _ => return Err(corrupt("an entry of an unknown ledger account")),
+        _ => return Err(StoreError::unreadable("an entry of an unknown ledger account")),
     })
 }
 

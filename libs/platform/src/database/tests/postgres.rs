@@ -3,12 +3,7 @@
 use sea_orm::ConnectionTrait as _;
 
 use super::{Migrator, *};
-
-/// The server of this test run; none where the tests run without one.
-#[expect(clippy::disallowed_methods, reason = "the test runner's setup script names its server")]
-fn server() -> Option<String> {
-    std::env::var("PERENNIAL_TEST_POSTGRES").ok()
-}
+use crate::testing::server;
 
 /// An empty database on the server of this test run, at the URL.
 async fn empty(name: &str) -> Option<DatabaseUrl> {

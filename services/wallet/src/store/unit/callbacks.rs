@@ -17,7 +17,7 @@ use crate::{
     store::{
         StoreError,
         entity::callback,
-        rows::{corrupt, currency, micros},
+        rows::{currency, micros},
     },
 };
 
@@ -106,7 +106,8 @@ impl TryFrom<callback::Model> for AnsweredCallback {
         let booked = all.into_iter().chain(to_cash.map(Booked::ToCash));
         let booked = booked.into_iter().find(|&it| outcome(it).0 == row.outcome);
         let confirmed = Confirmed {
-            booked: booked.ok_or_else(|| corrupt(format!("outcome {:?}", row.outcome)))?,
+            booked: booked
+                .ok_or_else(|| StoreError::unreadable(format!("outcome {:?}", row.outcome)))?,
             amount: Money::new(row.amount, currency(&row.currency)?),
             payment: PaymentId(row.payment_id),
         };

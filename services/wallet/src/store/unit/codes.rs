@@ -18,7 +18,7 @@ use crate::{
         StoreError,
         bulk::{self, Column},
         entity::voucher_code,
-        rows::{corrupt, currency, micros},
+        rows::{currency, micros},
     },
 };
 
@@ -70,7 +70,7 @@ impl Unit {
             .order_by_asc(voucher_code::Column::Number)
             .all(&self.transaction)
             .await?;
-        rows.into_iter().map(|row| row.code.parse().map_err(corrupt)).collect()
+        rows.into_iter().map(|row| row.code.parse().map_err(StoreError::unreadable)).collect()
     }
 
     /// What `code` gives, if somebody made it; nobody else redeems it until the transaction ends.
@@ -81,7 +81,7 @@ impl Unit {
         };
         Ok(Some(Redeemable {
             face: Money::new(row.face, currency(&row.currency)?),
-            terms: serde_json::from_str(&row.terms).map_err(corrupt)?,
+            terms: serde_json::from_str(&row.terms).map_err(StoreError::unreadable)?,
             redeemed: row.voucher_id.is_some(),
         }))
     }

@@ -17,7 +17,7 @@ use crate::{
         StoreError,
         bulk::{self, Column},
         entity::payment,
-        rows::{PENDING, REFUSED, SUCCEEDED, VOIDED, corrupt, micros, write_coverage},
+        rows::{PENDING, REFUSED, SUCCEEDED, VOIDED, micros, write_coverage},
     },
 };
 
@@ -79,7 +79,9 @@ impl Unit {
             .all(&self.transaction)
             .await?;
         let key = |(account, id): (String, _)| {
-            let account = account.try_into().map_err(|_| corrupt(format!("account of {id}")))?;
+            let account = account
+                .try_into()
+                .map_err(|_| StoreError::unreadable(format!("account of {id}")))?;
             Ok((account, PaymentId(id)))
         };
         rows.into_iter().map(key).collect()

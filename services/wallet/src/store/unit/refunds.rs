@@ -20,7 +20,7 @@ use crate::{
         StoreError,
         bulk::{self, Column},
         entity::{refund, refunded_item, voucher},
-        rows::{corrupt, micros, write_refunded},
+        rows::{micros, write_refunded},
     },
 };
 
@@ -48,7 +48,9 @@ impl Unit {
             .filter(refunded_item::Column::PaymentId.eq(payment.0))
             .all(&self.transaction)
             .await?;
-        rows.into_iter().map(|row| row.instance.try_into().map_err(corrupt)).collect()
+        rows.into_iter()
+            .map(|row| row.instance.try_into().map_err(StoreError::unreadable))
+            .collect()
     }
 
     /// Those vouchers of `account` that are among `ids`.

@@ -14,7 +14,7 @@ use crate::{
         StoreError,
         bulk::{self, Column},
         entity::voucher,
-        rows::{corrupt, micros},
+        rows::micros,
     },
 };
 
@@ -47,8 +47,9 @@ impl Unit {
             .limit(limit)
             .all(&self.transaction)
             .await?;
-        let id =
-            |row: voucher::Model| Ok((row.account.try_into().map_err(corrupt)?, VoucherId(row.id)));
+        let id = |row: voucher::Model| {
+            Ok((row.account.try_into().map_err(StoreError::unreadable)?, VoucherId(row.id)))
+        };
         rows.into_iter().map(id).collect()
     }
 
