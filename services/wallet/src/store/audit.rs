@@ -6,8 +6,14 @@ mod refunds;
 
 use chrono::{DateTime, Utc};
 use kernel::ids::AccountId;
-use platform::audit::{self, Check, Finding, Only};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
+use platform::{
+    audit::{self, Check, Finding, Only},
+    database::Backend,
+};
+use sea_orm::{
+    ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+};
 
 use super::{Store, StoreError, entity::wallet};
 
@@ -193,6 +199,49 @@ struct Bounds {
     most: usize,
 }
 
+/// What is looked at: everything, or everything of one account, at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Survey<'a> {
+    transaction: &'a DatabaseTransaction,
+    backend: Backend,
+    account: Option<&'a str>,
+    bounds: Bounds,
+}
+
+/// The findings of all pages, until there are enough. `look` answers those of the page after a key and
+/// the key of its last row; nothing, where no rows are left.
+async fn page_by_page<K: Default, Look>(
+    survey: Survey<'_>,
+    look: impl Fn(K) -> Look,
+) -> Result<Vec<Finding>, StoreError>
+where
+    Look: Future<Output = Result<Option<(K, Vec<Finding>)>, StoreError>>,
+{
+    let (mut findings, mut after) = (Vec::new(), K::default());
+    while let Some((last, found)) = look(after).await? {
+        findings.extend(found);
+        if findings.len() >= survey.bounds.most {
+            findings.truncate(survey.bounds.most);
+            break;
+        }
+        after = last;
+    }
+    Ok(findings)
+}
+
+/// The page of the rows of `query` after `after`, in the order of the second column; the first one names
+/// the account.
+async fn rows<E: EntityTrait>(
+    survey: Survey<'_>,
+    query: Select<E>,
+    [account, key]: [E::Column; 2],
+    after: impl Into<Value>,
+) -> Result<Vec<E::Model>, StoreError> {
+    let of_account = survey.account.map(|name| account.eq(name));
+    let query = query.filter(Condition::all().add_option(of_account)).filter(key.gt(after.into()));
+    Ok(query.order_by_asc(key).limit(survey.bounds.page).all(survey.transaction).await?)
+}
+
 impl Bounds {
     const USUAL: Self = Self { page: 500, entries: 1_000, most: audit::MOST };
 }
@@ -227,9 +276,10 @@ impl Store {
         let transaction = self.database.begin_survey().await?;
         let only = account.map(|account| Only { account, tables: TABLES });
         let mut findings = audit::findings_of(&transaction, CHECKS, only).await?;
-        findings.extend(parts::check(&transaction, backend, account, Bounds::USUAL).await?);
-        findings.extend(refunds::check(&transaction, backend, account, Bounds::USUAL).await?);
-        findings.extend(chain::check(&transaction, backend, account, Bounds::USUAL).await?);
+        let survey = Survey { transaction: &transaction, backend, account, bounds: Bounds::USUAL };
+        findings.extend(parts::check(survey).await?);
+        findings.extend(refunds::check(survey).await?);
+        findings.extend(chain::check(survey).await?);
         let mut wallets = wallet::Entity::find();
         if let Some(account) = account {
             wallets = wallets.filter(wallet::Column::Account.eq(account));

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use platform::{audit::Finding, database::Backend};
+use platform::{
+    audit::Finding,
+    database::{Backend, hexadecimal},
+};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::Bounds;
+use super::{Bounds, Survey, page_by_page, rows};
 use crate::{
     domain::{Hash, Link},
     store::{
@@ -17,7 +20,6 @@ use crate::{
         anchors::Anchor,
         bulk::{ANCHORS, Column},
         entity::{entry, wallet},
-        rows::corrupt,
     },
 };
 
@@ -25,33 +27,25 @@ const CHAIN: &str = "the hashes of the ledger are one chain up to its head (W-2)
 const ANCHORED: &str = "the ledger is the one that was anchored (W-2)";
 
 /// Where the ledgers are not what was booked: of each, the first entry that is off.
-pub async fn check(
-    transaction: &DatabaseTransaction,
-    backend: Backend,
-    account: Option<&str>,
-    bounds: Bounds,
-) -> Result<Vec<Finding>, StoreError> {
+pub async fn check(survey: Survey<'_>) -> Result<Vec<Finding>, StoreError> {
+    page_by_page(survey, |after| look(survey, after)).await
+}
+
+async fn look(
+    survey: Survey<'_>,
+    after: String,
+) -> Result<Option<(String, Vec<Finding>)>, StoreError> {
+    let Survey { transaction, backend, bounds, .. } = survey;
     let mut findings = Vec::new();
-    let mut after = String::new();
-    loop {
-        let of_account = account.map(|account| wallet::Column::Account.eq(account));
-        let page = wallet::Entity::find()
-            .filter(Condition::all().add_option(of_account))
-            .filter(wallet::Column::Account.gt(after))
-            .order_by_asc(wallet::Column::Account)
-            .limit(bounds.page)
-            .all(transaction)
-            .await?;
-        let Some(last) = page.last() else { return Ok(findings) };
-        after = last.account.clone();
-        for walk in walk(transaction, backend, page, bounds).await?.into_values() {
-            findings.extend(walk.end());
-        }
-        if findings.len() >= bounds.most {
-            findings.truncate(bounds.most);
-            return Ok(findings);
-        }
+    let query = wallet::Entity::find();
+    let columns = [wallet::Column::Account, wallet::Column::Account];
+    let page = rows(survey, query, columns, after).await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let last = last.account.clone();
+    for walk in walk(transaction, backend, page, bounds).await?.into_values() {
+        findings.extend(walk.end());
     }
+    Ok(Some((last, findings)))
 }
 
 /// Follows the chains of some wallets.
@@ -68,7 +62,7 @@ async fn walk(
     for row in transaction.query_all_raw(anchors).await? {
         let (account, payload): (String, Vec<u8>) =
             (row.try_get("", "account")?, row.try_get("", "payload")?);
-        let anchor: Anchor = serde_json::from_slice(&payload).map_err(corrupt)?;
+        let anchor: Anchor = serde_json::from_slice(&payload).map_err(StoreError::unreadable)?;
         let walk = walks.get_mut(&account).expect("only these were asked for");
         walk.anchors.insert(anchor.number, anchor.hash);
     }
@@ -138,7 +132,7 @@ impl Walk {
         if row.hash != self.head.0 {
             return self.note(CHAIN, "is not what was booked".to_owned());
         }
-        if self.anchors.remove(&self.number).is_some_and(|hash| hash != hexadecimal(self.head)) {
+        if self.anchors.remove(&self.number).is_some_and(|hash| hash != hexadecimal(&self.head.0)) {
             self.note(ANCHORED, "or one before it is another than was anchored".to_owned());
         }
     }
@@ -160,10 +154,6 @@ impl Walk {
         let subject = format!("{} entry {}", self.wallet.account, self.number);
         self.off = Some(Finding { invariant, subject, found });
     }
-}
-
-fn hexadecimal(hash: Hash) -> String {
-    crate::store::anchors::hexadecimal(&hash.0)
 }
 
 #[cfg(test)]

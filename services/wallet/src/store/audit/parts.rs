@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use platform::{audit::Finding, database::Backend};
 use rule_engine::voucher::Coverage;
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    prelude::Uuid,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    FromQueryResult, QueryFilter as _, prelude::Uuid,
 };
 
-use super::Bounds;
+use super::{Survey, page_by_page, rows};
 use crate::{
     domain::LedgerAccount,
     store::{
@@ -36,39 +35,27 @@ struct Moved {
 type BySource = BTreeMap<String, i64>;
 
 /// The payments whose parts are not what their entries say, or do not add up to their amount.
-pub async fn check(
-    transaction: &DatabaseTransaction,
-    backend: Backend,
-    account: Option<&str>,
-    bounds: Bounds,
-) -> Result<Vec<Finding>, StoreError> {
+pub async fn check(survey: Survey<'_>) -> Result<Vec<Finding>, StoreError> {
+    page_by_page(survey, |after| look(survey, after)).await
+}
+
+async fn look(survey: Survey<'_>, after: Uuid) -> Result<Option<(Uuid, Vec<Finding>)>, StoreError> {
+    let Survey { transaction, backend, .. } = survey;
     let mut findings = Vec::new();
-    let mut after = Uuid::nil();
-    loop {
-        let of_account = account.map(|account| payment::Column::Account.eq(account));
-        let page = payment::Entity::find()
-            .filter(Condition::all().add_option(of_account))
-            .filter(payment::Column::State.is_in([SUCCEEDED, PENDING]))
-            .filter(payment::Column::PaymentId.gt(after))
-            .order_by_asc(payment::Column::PaymentId)
-            .limit(bounds.page)
-            .all(transaction)
-            .await?;
-        let Some(last) = page.last() else { return Ok(findings) };
-        after = last.payment_id;
-        let mut moved = moved(transaction, backend, &page).await?;
-        for row in page {
-            let entries = moved.remove(&row.payment_id).unwrap_or_default();
-            if let Some((invariant, found)) = off(&row, &entries) {
-                let subject = format!("{} payment {}", row.account, row.payment_id);
-                findings.push(Finding { invariant, subject, found });
-            }
-        }
-        if findings.len() >= bounds.most {
-            findings.truncate(bounds.most);
-            return Ok(findings);
+    let query = payment::Entity::find().filter(payment::Column::State.is_in([SUCCEEDED, PENDING]));
+    let columns = [payment::Column::Account, payment::Column::PaymentId];
+    let page = rows(survey, query, columns, after).await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let last = last.payment_id;
+    let mut moved = moved(transaction, backend, &page).await?;
+    for row in page {
+        let entries = moved.remove(&row.payment_id).unwrap_or_default();
+        if let Some((invariant, found)) = off(&row, &entries) {
+            let subject = format!("{} payment {}", row.account, row.payment_id);
+            findings.push(Finding { invariant, subject, found });
         }
     }
+    Ok(Some((last, findings)))
 }
 
 async fn moved(

@@ -15,7 +15,7 @@ use sea_orm::{
     prelude::Uuid,
 };
 
-use super::Bounds;
+use super::{Survey, page_by_page, rows};
 use crate::{
     domain::{LedgerAccount, Outcome, Payment, Refund},
     store::{
@@ -42,44 +42,33 @@ struct Moved {
 type Gains = BTreeMap<String, i64>;
 
 /// The refunds that give back something else than was paid, or than was booked.
-pub async fn check(
-    transaction: &DatabaseTransaction,
-    backend: Backend,
-    account: Option<&str>,
-    bounds: Bounds,
-) -> Result<Vec<Finding>, StoreError> {
+pub async fn check(survey: Survey<'_>) -> Result<Vec<Finding>, StoreError> {
+    page_by_page(survey, |after| look(survey, after)).await
+}
+
+async fn look(survey: Survey<'_>, after: Uuid) -> Result<Option<(Uuid, Vec<Finding>)>, StoreError> {
+    let Survey { transaction, backend, .. } = survey;
     let mut findings = Vec::new();
-    let mut after = Uuid::nil();
-    loop {
-        let of_account = account.map(|account| refund::Column::Account.eq(account));
-        let page = refund::Entity::find()
-            .filter(Condition::all().add_option(of_account))
-            .filter(refund::Column::RefundId.gt(after))
-            .order_by_asc(refund::Column::RefundId)
-            .limit(bounds.page)
-            .all(transaction)
-            .await?;
-        let Some(last) = page.last() else { return Ok(findings) };
-        after = last.refund_id;
-        let payments = payments(transaction, &page).await?;
-        let items = items(transaction, &page).await?;
-        let mut gains = gains(transaction, backend, &page).await?;
-        for row in page {
-            let id = row.refund_id;
-            let subject = format!("{} refund {id}", row.account);
-            let (amount, gains) = (row.amount, gains.remove(&id).unwrap_or_default());
-            let off = match Refund::try_from(row) {
-                Ok(refund) => off(&refund, amount, &payments, items.get(&id), &gains),
-                Err(error) => Some((PARTS, error.to_string())),
-            };
-            let finding = off.map(|(invariant, found)| Finding { invariant, subject, found });
-            findings.extend(finding);
-        }
-        if findings.len() >= bounds.most {
-            findings.truncate(bounds.most);
-            return Ok(findings);
-        }
+    let query = refund::Entity::find();
+    let columns = [refund::Column::Account, refund::Column::RefundId];
+    let page = rows(survey, query, columns, after).await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let last = last.refund_id;
+    let payments = payments(transaction, &page).await?;
+    let items = items(transaction, &page).await?;
+    let mut gains = gains(transaction, backend, &page).await?;
+    for row in page {
+        let id = row.refund_id;
+        let subject = format!("{} refund {id}", row.account);
+        let (amount, gains) = (row.amount, gains.remove(&id).unwrap_or_default());
+        let off = match Refund::try_from(row) {
+            Ok(refund) => off(&refund, amount, &payments, items.get(&id), &gains),
+            Err(error) => Some((PARTS, error.to_string())),
+        };
+        let finding = off.map(|(invariant, found)| Finding { invariant, subject, found });
+        findings.extend(finding);
     }
+    Ok(Some((last, findings)))
 }
 
 /// The refunds that channels were asked for at `since` or before and have not answered, those that

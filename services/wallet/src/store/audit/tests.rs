@@ -29,10 +29,11 @@ async fn off(world: &World, page: u64, most: usize) -> [Vec<String>; 3] {
     let bounds = Bounds { page, entries: 1, most };
     let transaction = world.database.begin_snapshot().await.unwrap();
     let backend = world.database.backend();
+    let survey = Survey { transaction: &transaction, backend, account: None, bounds };
     [
-        parts::check(&transaction, backend, None, bounds).await.unwrap(),
-        refunds::check(&transaction, backend, None, bounds).await.unwrap(),
-        chain::check(&transaction, backend, None, bounds).await.unwrap(),
+        parts::check(survey).await.unwrap(),
+        refunds::check(survey).await.unwrap(),
+        chain::check(survey).await.unwrap(),
     ]
     .map(|found| {
         let account = |it: &Finding| it.subject.split(' ').next().unwrap().to_owned();

@@ -1,14 +1,11 @@
 //! Whoever can write to the database cannot change the past unseen (W-2).
 
-use platform::database::Backend;
+use platform::database::{Backend, hexadecimal};
 use sea_orm::EntityTrait as _;
 
 use super::*;
 use crate::{
-    store::{
-        anchors::hexadecimal,
-        tests::{tamper, used},
-    },
+    store::tests::{tamper, used},
     tests::*,
 };
 
@@ -51,10 +48,12 @@ async fn restore(world: &World) {
 async fn off(world: &World) -> Vec<String> {
     let transaction = world.database.begin_snapshot().await.unwrap();
     let backend = world.database.backend();
-    let findings = check(&transaction, backend, None, Bounds::USUAL).await.unwrap();
+    let survey =
+        Survey { transaction: &transaction, backend, account: None, bounds: Bounds::USUAL };
+    let findings = check(survey).await.unwrap();
     // Wherever its pages end.
     let bounds = Bounds { page: 1, entries: 2, most: 100 };
-    assert_eq!(check(&transaction, backend, None, bounds).await.unwrap(), findings);
+    assert_eq!(check(Survey { bounds, ..survey }).await.unwrap(), findings);
     let shown = |it: &Finding| format!("{}: {}", it.subject, it.invariant);
     findings.iter().map(shown).collect()
 }
