@@ -81,6 +81,38 @@ const KEEP_IDLE: TimeDelta = TimeDelta::days(1);
 /// Parts of runs that are forgotten at once.
 const PURGED: i64 = 1_000;
 
+/// A call for a page of all that is due, and which fields of its answer say how much was due and done.
+macro_rules! plain {
+    ($service:ident.$call:ident($request:ident, $limit:expr) => $due:ident, $done:ident) => {
+        |services, _| {
+            Box::pin(async move {
+                let request = $service::$request { limit: $limit };
+                let page = services.$service().$call(request).await?.into_inner();
+                Ok(Page::of(page.$due, page.$done, page.more))
+            })
+        }
+    };
+}
+
+/// A call for a page of what is due in some shards.
+macro_rules! by_shards {
+    ($service:ident.$call:ident($request:ident)) => {
+        |services, ask| {
+            Box::pin(async move {
+                let Ask { shards, cursor } = ask;
+                let request = $service::$request {
+                    shard_from: shards.start,
+                    shard_until: shards.end,
+                    cursor,
+                    ..$service::$request::default()
+                };
+                let page = services.$service().$call(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
+            })
+        }
+    };
+}
+
 /// Every kind, in the order in which one pass over all that is due takes them.
 pub static KINDS: [Kind; 14] = [
     Kind {
@@ -90,13 +122,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 10,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = renewal::AdvanceRequest { limit: SMALL_PAGE };
-                let page = services.renewal().advance(request).await?.into_inner();
-                Ok(Page::of(page.taken, page.advanced, page.more))
-            })
-        },
+        page: plain!(renewal.advance(AdvanceRequest, SMALL_PAGE) => taken, advanced),
     },
     Kind {
         name: "deliver",
@@ -105,13 +131,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 5,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = renewal::DeliverDueRequest { limit: SMALL_PAGE };
-                let page = services.renewal().deliver_due(request).await?.into_inner();
-                Ok(Page::of(page.taken, page.done, page.more))
-            })
-        },
+        page: plain!(renewal.deliver_due(DeliverDueRequest, SMALL_PAGE) => taken, done),
     },
     Kind {
         name: "notice-funds",
@@ -120,13 +140,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 30,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = renewal::NoticeFundsRequest { limit: SMALL_PAGE };
-                let page = services.renewal().notice_funds(request).await?.into_inner();
-                Ok(Page::of(page.noted, page.noted, page.more))
-            })
-        },
+        page: plain!(renewal.notice_funds(NoticeFundsRequest, SMALL_PAGE) => noted, noted),
     },
     Kind {
         name: "renew",
@@ -135,18 +149,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: true,
         every: 60,
         after: "",
-        page: |services, ask| {
-            Box::pin(async move {
-                let request = renewal::RenewDueRequest {
-                    shard_from: ask.shards.start,
-                    shard_until: ask.shards.end,
-                    cursor: ask.cursor,
-                    limit: 0,
-                };
-                let page = services.renewal().renew_due(request).await?.into_inner();
-                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
-            })
-        },
+        page: by_shards!(renewal.renew_due(RenewDueRequest)),
     },
     Kind {
         name: "expire",
@@ -155,18 +158,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: true,
         every: 60,
         after: "renew",
-        page: |services, ask| {
-            Box::pin(async move {
-                let request = renewal::ExpireDueRequest {
-                    shard_from: ask.shards.start,
-                    shard_until: ask.shards.end,
-                    cursor: ask.cursor,
-                    limit: 0,
-                };
-                let page = services.renewal().expire_due(request).await?.into_inner();
-                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
-            })
-        },
+        page: by_shards!(renewal.expire_due(ExpireDueRequest)),
     },
     Kind {
         name: "remind",
@@ -175,18 +167,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: true,
         every: 60,
         after: "expire",
-        page: |services, ask| {
-            Box::pin(async move {
-                let request = renewal::RemindDueRequest {
-                    shard_from: ask.shards.start,
-                    shard_until: ask.shards.end,
-                    cursor: ask.cursor,
-                    limit: 0,
-                };
-                let page = services.renewal().remind_due(request).await?.into_inner();
-                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
-            })
-        },
+        page: by_shards!(renewal.remind_due(RemindDueRequest)),
     },
     Kind {
         name: "rebuild",
@@ -195,19 +176,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: true,
         every: 60,
         after: "",
-        page: |services, ask| {
-            Box::pin(async move {
-                let request = renewal::RebuildDueRequest {
-                    shard_from: ask.shards.start,
-                    shard_until: ask.shards.end,
-                    cursor: ask.cursor,
-                    limit: 0,
-                    always: false,
-                };
-                let page = services.renewal().rebuild_due(request).await?.into_inner();
-                Ok(Page::next(page.due, page.done, page.failed, page.next_cursor, page.more))
-            })
-        },
+        page: by_shards!(renewal.rebuild_due(RebuildDueRequest)),
     },
     Kind {
         name: "webhooks",
@@ -216,14 +185,8 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 2,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = renewal::DeliverWebhooksRequest { limit: 0 };
-                let page = services.renewal().deliver_webhooks(request).await?.into_inner();
-                // What a receiver does not take is told in its webhook and tried again: the run is done.
-                Ok(Page::of(page.due, page.due, page.more))
-            })
-        },
+        // What a receiver does not take is told in its webhook and tried again: the run is done.
+        page: plain!(renewal.deliver_webhooks(DeliverWebhooksRequest, 0) => due, due),
     },
     Kind {
         name: "expire-holds",
@@ -232,13 +195,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 60,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = wallet::ExpireHoldsRequest { limit: SMALL_PAGE };
-                let page = services.wallet().expire_holds(request).await?.into_inner();
-                Ok(Page::of(page.voided, page.voided, page.more))
-            })
-        },
+        page: plain!(wallet.expire_holds(ExpireHoldsRequest, SMALL_PAGE) => voided, voided),
     },
     Kind {
         name: "expire-vouchers",
@@ -247,13 +204,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 3_600,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = wallet::ExpireVouchersRequest { limit: SMALL_PAGE };
-                let page = services.wallet().expire_vouchers(request).await?.into_inner();
-                Ok(Page::of(page.expired, page.expired, page.more))
-            })
-        },
+        page: plain!(wallet.expire_vouchers(ExpireVouchersRequest, SMALL_PAGE) => expired, expired),
     },
     Kind {
         name: "remind-refunds",
@@ -262,13 +213,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 3_600,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = wallet::RemindRefundsRequest { limit: SMALL_PAGE };
-                let page = services.wallet().remind_refunds(request).await?.into_inner();
-                Ok(Page::of(page.reminded, page.reminded, page.more))
-            })
-        },
+        page: plain!(wallet.remind_refunds(RemindRefundsRequest, SMALL_PAGE) => reminded, reminded),
     },
     Kind {
         name: "anchor",
@@ -277,13 +222,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 86_400,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = wallet::AnchorChainsRequest { limit: SMALL_PAGE };
-                let page = services.wallet().anchor_chains(request).await?.into_inner();
-                Ok(Page::of(page.anchored, page.anchored, page.more))
-            })
-        },
+        page: plain!(wallet.anchor_chains(AnchorChainsRequest, SMALL_PAGE) => anchored, anchored),
     },
     Kind {
         name: "purge-events",
@@ -292,13 +231,7 @@ pub static KINDS: [Kind; 14] = [
         sharded: false,
         every: 3_600,
         after: "",
-        page: |services, _| {
-            Box::pin(async move {
-                let request = renewal::PurgeEventsRequest { limit: 0 };
-                let page = services.renewal().purge_events(request).await?.into_inner();
-                Ok(Page::of(page.purged, page.purged, page.more))
-            })
-        },
+        page: plain!(renewal.purge_events(PurgeEventsRequest, 0) => purged, purged),
     },
     Kind {
         name: "purge-runs",
