@@ -2,8 +2,10 @@
 //! several things are done at the same time, that model takes the first as the first; a wallet may not. So
 //! the story of a seed is always the same, and some of it may come to nothing.
 
+mod again;
 mod late;
 mod make;
+mod rare;
 
 use super::{
     book::Book,

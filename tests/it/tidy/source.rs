@@ -15,7 +15,8 @@ const MOST_FUNCTIONS: usize = 25;
 fn no_file_is_longer_than_its_budget() {
     let long: Vec<_> = files(&["libs", "services", "tests"], &["rs"])
         .into_iter()
-        .filter(|(path, _)| !is_test(path))
+        // Unit tests are not counted; the files of the suite are.
+        .filter(|(path, _)| path.starts_with("tests/") || !is_test(path))
         .map(|(path, text)| (without_tests(&text).lines().count(), path))
         .filter(|(lines, _)| *lines > FILE)
         .collect();
