@@ -29,8 +29,9 @@ use platform::{
 };
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    QuerySelect as _, Select,
+    QuerySelect as _, Select, Statement, Value,
 };
+use serde::Serialize;
 
 pub use self::migration::Migrator;
 
@@ -116,6 +117,28 @@ pub fn backend_of<C: ConnectionTrait>(connection: &C) -> Backend {
         DbBackend::Postgres => Backend::Postgres,
         _ => Backend::Sqlite,
     }
+}
+
+/// A statement that each database has its own text of.
+pub fn statement<C: ConnectionTrait>(
+    connection: &C,
+    sqlite: &'static str,
+    postgres: &'static str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    let backend = backend_of(connection);
+    Statement::from_sql_and_values(backend.dialect(), backend.pick(sqlite, postgres), values)
+}
+
+/// Such a statement over rows, which are one parameter: the text is the same for one row and for a
+/// thousand.
+pub fn over<C: ConnectionTrait>(
+    connection: &C,
+    sqlite: &'static str,
+    postgres: &'static str,
+    rows: &impl Serialize,
+) -> Statement {
+    statement(connection, sqlite, postgres, [values::to_json(rows).into()])
 }
 
 /// `query`, with its rows locked until the transaction ends; SQLite's one writer needs no locks.

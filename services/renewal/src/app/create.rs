@@ -192,28 +192,10 @@ impl Orders {
     fn new_order(&self, command: &Create, ready: &Priced, now: DateTime<Utc>) -> Order {
         let Priced { planned, snapshot, payable, .. } = ready;
         let expire_time = now + TimeDelta::days(i64::from(planned.profile.unpaid_order_days));
-        let mut order = Order {
-            account: command.account.clone(),
-            id: OrderId(self.env.next_id()),
-            version: 1,
-            state: State::PendingPayment,
-            payable: *payable,
-            request: Some((command.request, command.digest.to_vec())),
-            snapshot: snapshot.clone(),
-            vouchers: None,
-            payment_id: None,
-            pay_number: 0,
-            pay_request: None,
-            payment_time: None,
-            payment: None,
-            ended_why: None,
-            refund_id: None,
-            create_time: now,
-            expire_time,
-            next_attempt_at: Some(expire_time),
-            attempts: 0,
-            attempt: None,
-        };
+        let id = OrderId(self.env.next_id());
+        let mut order = Order::new(command.account.clone(), id, *payable, now, expire_time);
+        order.request = Some((command.request, command.digest.to_vec()));
+        order.snapshot = snapshot.clone();
         if payable.minor() > 0 && command.pay.is_none() {
             return order;
         }

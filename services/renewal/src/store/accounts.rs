@@ -11,12 +11,12 @@ use rule_engine::{
     profile::{AccountSettings, StandardDay},
 };
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QueryOrder as _, Select, Statement,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QueryOrder as _, Select,
 };
 use serde::Serialize;
 
-use super::{StoreError, entity::account, values};
+use super::{StoreError, entity::account, over, values};
 
 /// An account as it stands in its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,9 +136,7 @@ pub async fn owners<C: ConnectionTrait>(
     connection: &C,
     ids: &[&AccountId],
 ) -> Result<Vec<String>, StoreError> {
-    let backend = connection.get_database_backend();
-    let sql = if backend == DbBackend::Postgres { OWNERS_POSTGRES } else { OWNERS_SQLITE };
-    let statement = Statement::from_sql_and_values(backend, sql, [values::to_json(&ids).into()]);
+    let statement = over(connection, OWNERS_SQLITE, OWNERS_POSTGRES, &ids);
     let rows = Id::find_by_statement(statement).all(connection).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
@@ -204,9 +202,7 @@ pub async fn save<C: ConnectionTrait>(
         return Ok(0);
     }
     let rows: Vec<_> = accounts.iter().map(row).collect();
-    let backend = connection.get_database_backend();
-    let sql = if backend == DbBackend::Postgres { SAVE_POSTGRES } else { SAVE_SQLITE };
-    let statement = Statement::from_sql_and_values(backend, sql, [values::to_json(&rows).into()]);
+    let statement = over(connection, SAVE_SQLITE, SAVE_POSTGRES, &rows);
     let saved = connection.execute_raw(statement).await?.rows_affected();
     Ok(usize::try_from(saved).unwrap_or(usize::MAX))
 }

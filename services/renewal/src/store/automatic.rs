@@ -11,7 +11,7 @@ use kernel::ids::{AccountId, InstanceId, OrderId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::Serialize;
 
-use super::{StoreError, backend_of, values};
+use super::{StoreError, over, statement, values};
 
 /// What a sweep came to of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,8 +91,7 @@ pub async fn note<C: ConnectionTrait>(
     if notes.is_empty() {
         return Ok(Versions::new());
     }
-    let rows = [values::to_json(&notes).into()];
-    versions(transaction, statement(transaction, NOTE_SQLITE, NOTE_POSTGRES, rows)).await
+    versions(transaction, over(transaction, NOTE_SQLITE, NOTE_POSTGRES, &notes)).await
 }
 
 /// `1` accounts with the time, `2` now, `3` and `4` the first and last expiry of what may wait for
@@ -158,14 +157,4 @@ async fn versions<C: ConnectionTrait>(
 ) -> Result<Versions, StoreError> {
     let rows = Versioned::find_by_statement(statement).all(transaction).await?;
     Ok(rows.into_iter().map(|row| ((row.account_id, row.id), row.version)).collect())
-}
-
-fn statement<C: ConnectionTrait>(
-    connection: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
-    let backend = backend_of(connection);
-    Statement::from_sql_and_values(backend.dialect(), backend.pick(sqlite, postgres), values)
 }

@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, OrderId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{StoreError, backend_of, values};
+use super::{StoreError, over, statement, values};
 
 /// An instance at the version that a decision was made on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, FromQueryResult)]
@@ -133,8 +133,7 @@ pub async fn claim<C: ConnectionTrait>(
     transaction: &C,
     claims: &[Claim<'_>],
 ) -> Result<HashSet<OrderId>, StoreError> {
-    let rows = [values::to_json(&claims).into()];
-    let statement = statement(transaction, CLAIM_SQLITE, CLAIM_POSTGRES, rows);
+    let statement = over(transaction, CLAIM_SQLITE, CLAIM_POSTGRES, &claims);
     let claimed = Claimed::find_by_statement(statement).all(transaction).await?;
     Ok(claimed.into_iter().map(|claimed| OrderId(claimed.order_id)).collect())
 }
@@ -253,8 +252,7 @@ pub async fn extend<C: ConnectionTrait>(
     transaction: &C,
     settled: &[SettledInstance],
 ) -> Result<HashMap<(String, String), Since>, StoreError> {
-    let rows = [values::to_json(&settled).into()];
-    let statement = statement(transaction, EXTEND_SQLITE, EXTEND_POSTGRES, rows);
+    let statement = over(transaction, EXTEND_SQLITE, EXTEND_POSTGRES, &settled);
     let extended = Extended::find_by_statement(statement).all(transaction).await?;
     let since = |row: Extended| {
         let since = Since { version: row.version, manual: row.policy == "MANUAL" };
@@ -306,16 +304,6 @@ pub async fn append_terms<C: ConnectionTrait>(
     let statement = statement(transaction, APPEND_SQLITE, APPEND_POSTGRES, values);
     transaction.execute_raw(statement).await?;
     Ok(())
-}
-
-fn statement<C: ConnectionTrait>(
-    connection: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
-    let backend = backend_of(connection);
-    Statement::from_sql_and_values(backend.dialect(), backend.pick(sqlite, postgres), values)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{StoreError, backend_of, values};
+use super::{StoreError, backend_of, statement, values};
 
 /// How long nobody else tells what somebody has taken: longer than a console may take to answer.
 pub const TAKEN_FOR: TimeDelta = TimeDelta::seconds(10);
@@ -85,10 +85,8 @@ pub async fn note<C: ConnectionTrait>(
         let wait = Statement::from_sql_and_values(backend.dialect(), WAIT_SQLITE, [rows.clone()]);
         transaction.execute_raw(wait).await?;
     }
-    let text = backend.pick(NOTE_SQLITE, NOTE_POSTGRES);
     let values = [rows, values::micros(now).into()];
-    let note = Statement::from_sql_and_values(backend.dialect(), text, values);
-    transaction.execute_raw(note).await?;
+    transaction.execute_raw(statement(transaction, NOTE_SQLITE, NOTE_POSTGRES, values)).await?;
     Ok(())
 }
 
@@ -165,15 +163,13 @@ pub async fn take<C: ConnectionTrait>(
     now: DateTime<Utc>,
     most: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let backend = backend_of(connection);
     let values: [Value; 4] = [
         product.as_str().into(),
         values::micros(now).into(),
         values::micros(now + TAKEN_FOR).into(),
         i64::from(most).into(),
     ];
-    let text = backend.pick(TAKE_SQLITE, TAKE_POSTGRES);
-    let statement = Statement::from_sql_and_values(backend.dialect(), text, values);
+    let statement = statement(connection, TAKE_SQLITE, TAKE_POSTGRES, values);
     let rows = DueRow::find_by_statement(statement).all(connection).await?;
     rows.iter().map(read).collect()
 }

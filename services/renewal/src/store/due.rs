@@ -6,10 +6,10 @@ pub mod rebuilds;
 pub mod reminders;
 
 use kernel::ids::{AccountId, InstanceId};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
-use super::{StoreError, backend_of, values};
+use super::{StoreError, over, statement, values};
 
 /// Into how many parts all accounts are divided.
 pub const SHARDS: i16 = 64;
@@ -61,7 +61,7 @@ pub async fn set<C: ConnectionTrait>(connection: &C, rows: &[Redue]) -> Result<u
     if rows.is_empty() {
         return Ok(0);
     }
-    let statement = over(connection, SET_SQLITE, SET_POSTGRES, [values::to_json(&rows).into()]);
+    let statement = over(connection, SET_SQLITE, SET_POSTGRES, &rows);
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
@@ -86,18 +86,8 @@ pub async fn wake_automatic<C: ConnectionTrait>(
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<(), StoreError> {
     let values = [account.as_str().into(), values::micros(now).into()];
-    connection.execute_raw(over(connection, WAKE_SQLITE, WAKE_POSTGRES, values)).await?;
+    connection.execute_raw(statement(connection, WAKE_SQLITE, WAKE_POSTGRES, values)).await?;
     Ok(())
-}
-
-fn over<C: ConnectionTrait>(
-    connection: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    values: impl IntoIterator<Item = sea_orm::Value>,
-) -> Statement {
-    let backend = backend_of(connection);
-    Statement::from_sql_and_values(backend.dialect(), backend.pick(sqlite, postgres), values)
 }
 
 #[cfg(test)]

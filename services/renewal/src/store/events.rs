@@ -14,9 +14,9 @@ use outbox::{Filter, ReadError};
 use platform::database::Database;
 use prost::Message as _;
 use proto::{convert::timestamp, renewal::v1 as pb};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 
-use super::{StoreError, backend_of, values};
+use super::{StoreError, backend_of, over};
 
 /// What can happen to an account or instance apart from its orders.
 pub mod kinds {
@@ -234,10 +234,7 @@ async fn products<C: ConnectionTrait>(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let backend = backend_of(connection);
-    let text = backend.pick(PRODUCTS_SQLITE, PRODUCTS_POSTGRES);
-    let rows = [values::to_json(&ids).into()];
-    let statement = Statement::from_sql_and_values(backend.dialect(), text, rows);
+    let statement = over(connection, PRODUCTS_SQLITE, PRODUCTS_POSTGRES, &ids);
     let found = OfProduct::find_by_statement(statement).all(connection).await?;
     Ok(found.into_iter().map(|row| (row.id, row.product_id)).collect())
 }

@@ -34,7 +34,7 @@ use super::{
     accounts::{self, KnownAccount},
     backend_of,
     entity::{account, instance, order, term},
-    values,
+    over, values,
 };
 
 /// An instance as it stands in its row.
@@ -218,10 +218,7 @@ pub async fn owners<C: ConnectionTrait>(
     connection: &C,
     ids: &[&InstanceId],
 ) -> Result<HashMap<String, String>, StoreError> {
-    let backend = backend_of(connection);
-    let text = backend.pick(OWNERS_SQLITE, OWNERS_POSTGRES);
-    let statement =
-        Statement::from_sql_and_values(backend.dialect(), text, [values::to_json(&ids).into()]);
+    let statement = over(connection, OWNERS_SQLITE, OWNERS_POSTGRES, &ids);
     let rows = connection.query_all_raw(statement).await?;
     let pair = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "account_id")?));
     Ok(rows.iter().map(pair).collect::<Result<_, DbErr>>()?)

@@ -1,6 +1,7 @@
 //! Orders: insert, lock, change their state, list.
 
 pub mod bulk;
+pub mod insert;
 pub mod list;
 
 use std::fmt;
@@ -21,10 +22,10 @@ use proto::{
 use rule_engine::due::{AttemptIdentity, AttemptKind};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Statement,
+    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
 };
 
-use super::{StoreError, backend_of, entity::order, values};
+use super::{StoreError, entity::order, statement, values};
 use crate::domain::{attempt::Outcome, order::State};
 
 /// An order as it stands in its row.
@@ -87,6 +88,39 @@ pub struct Attempt {
 }
 
 impl Order {
+    /// An order of `account` that awaits its payment from `now` to `expire_time`; nothing is on it yet.
+    #[must_use]
+    pub fn new(
+        account: AccountId,
+        id: OrderId,
+        payable: Money,
+        now: DateTime<Utc>,
+        expire_time: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            account,
+            id,
+            version: 1,
+            state: State::PendingPayment,
+            payable,
+            request: None,
+            snapshot: OrderSnapshot::default(),
+            vouchers: None,
+            payment_id: None,
+            pay_number: 0,
+            pay_request: None,
+            payment_time: None,
+            payment: None,
+            ended_why: None,
+            refund_id: None,
+            create_time: now,
+            expire_time,
+            next_attempt_at: Some(expire_time),
+            attempts: 0,
+            attempt: None,
+        }
+    }
+
     /// Whether it awaited its payment for too long at `now`.
     #[must_use]
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
@@ -233,10 +267,8 @@ pub async fn take_due<C: ConnectionTrait>(
     now: DateTime<Utc>,
     limit: u32,
 ) -> Result<Vec<Result<Order, StoreError>>, StoreError> {
-    let backend = backend_of(connection);
-    let text = backend.pick(TAKE_DUE_SQLITE, TAKE_DUE_POSTGRES);
     let values = [values::micros(now).into(), i64::from(limit).into()];
-    let statement = Statement::from_sql_and_values(backend.dialect(), text, values);
+    let statement = statement(connection, TAKE_DUE_SQLITE, TAKE_DUE_POSTGRES, values);
     let rows = order::Model::find_by_statement(statement).all(connection).await?;
     Ok(rows.iter().map(read).collect())
 }
@@ -251,7 +283,7 @@ pub fn decode<M: Message + Default>(
 }
 
 /// The row of an order.
-pub(super) fn row(order: &Order) -> order::Model {
+fn row(order: &Order) -> order::Model {
     let attempt = order.attempt.as_ref();
     let identity = attempt.map(|attempt| &attempt.identity);
     order::Model {

@@ -6,9 +6,9 @@
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, RequestId};
 use platform::request::RequestDigest;
-use sea_orm::{ConnectionTrait, EntityTrait as _, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait as _};
 
-use super::{StoreError, backend_of, entity::request, values};
+use super::{StoreError, entity::request, statement, values};
 
 /// What is known of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,6 @@ pub async fn reserve<C: ConnectionTrait>(
     made: &str,
     now: DateTime<Utc>,
 ) -> Result<Reserved, StoreError> {
-    let backend = backend_of(transaction);
     let values = [
         account.as_str().into(),
         method.into(),
@@ -66,8 +65,7 @@ pub async fn reserve<C: ConnectionTrait>(
         made.into(),
         values::micros(now).into(),
     ];
-    let text = backend.pick(RESERVE_SQLITE, RESERVE_POSTGRES);
-    let statement = Statement::from_sql_and_values(backend.dialect(), text, values);
+    let statement = statement(transaction, RESERVE_SQLITE, RESERVE_POSTGRES, values);
     match transaction.execute_raw(statement).await?.rows_affected() {
         0 => find(transaction, account, method, id, digest).await,
         _ => Ok(Reserved::New),

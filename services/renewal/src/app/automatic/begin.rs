@@ -30,7 +30,7 @@ use crate::{
         },
         bulk::{self, Claim, InstanceVersion},
         events::{self, Event},
-        orders::Order,
+        orders::{self, Order},
     },
 };
 
@@ -153,7 +153,7 @@ impl Orders {
                 decided.push(place);
             }
         }
-        if !begin::insert(&transaction, &rows).await? {
+        if !orders::insert::attempted(&transaction, &rows).await? {
             return Ok(None);
         }
         events::record(&transaction, &self.env, now, told).await?;

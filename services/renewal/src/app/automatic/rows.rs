@@ -132,28 +132,12 @@ pub fn note_of(
 /// The row of an attempt, ended.
 fn order_of(unit: &Unit, payable: Money, now: DateTime<Utc>) -> Order {
     let identity = unit.identity.clone();
-    Order {
-        account: unit.account.id.clone(),
-        id: order_id(&identity),
-        version: 1,
-        state: State::Failed,
-        payable,
-        request: None,
-        snapshot: OrderSnapshot::default(),
-        vouchers: None,
-        payment_id: None,
-        pay_number: 0,
-        pay_request: None,
-        payment_time: None,
-        payment: None,
-        ended_why: None,
-        refund_id: None,
-        create_time: now,
-        expire_time: unit.stops_at,
-        next_attempt_at: None,
-        attempts: 0,
-        attempt: Some(Attempt { identity, outcome: None, reason: None, retry_time: None }),
-    }
+    let id = order_id(&identity);
+    let mut order = Order::new(unit.account.id.clone(), id, payable, now, unit.stops_at);
+    // Nobody is to pay it; what a page leaves behind is looked after by itself.
+    (order.state, order.next_attempt_at) = (State::Failed, None);
+    order.attempt = Some(Attempt { identity, outcome: None, reason: None, retry_time: None });
+    order
 }
 
 /// What is told of an account that is parked.

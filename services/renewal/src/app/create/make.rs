@@ -61,7 +61,7 @@ impl Maker {
         if orders.is_empty() {
             return Ok(had);
         }
-        if orders::bulk::insert(&transaction, &orders).await? < orders.len() {
+        if orders::insert::ordered(&transaction, &orders).await? < orders.len() {
             // Nothing is committed; the one that it is about is told alone.
             return if makings.len() == 1 { Ok(vec![false]) } else { Err(StoreError::Taken) };
         }

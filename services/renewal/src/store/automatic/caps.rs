@@ -7,8 +7,7 @@ use kernel::ids::AccountId;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 
-use super::statement;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, over, statement, values};
 
 /// What is asked about an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,8 +56,7 @@ pub async fn used<C: ConnectionTrait>(
     connection: &C,
     since: &[Since],
 ) -> Result<HashMap<String, Used>, StoreError> {
-    let rows = [values::to_json(&since).into()];
-    let statement = statement(connection, USED_SQLITE, USED_POSTGRES, rows);
+    let statement = over(connection, USED_SQLITE, USED_POSTGRES, &since);
     let rows = Row::find_by_statement(statement).all(connection).await?;
     let used = |row: Row| (row.account_id, Used { orders: row.orders, amount: row.amount });
     Ok(rows.into_iter().map(used).collect())

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
-use super::statement;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, statement, values};
 
 /// Where a sweep has got to: before the account that is first due after this place.
 ///

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::store::{StoreError, backend_of, values};
+use crate::store::{StoreError, backend_of, over, statement, values};
 
 /// A state of an instance that its console was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -195,12 +195,7 @@ pub async fn fail<C: ConnectionTrait>(
     transaction: &C,
     failed: &[Failed],
 ) -> Result<(), StoreError> {
-    let backend = backend_of(transaction);
-    let text = backend.pick(FAIL_SQLITE, FAIL_POSTGRES);
-    let values: [Value; 1] = [values::to_json(&failed).into()];
-    transaction
-        .execute_raw(Statement::from_sql_and_values(backend.dialect(), text, values))
-        .await?;
+    transaction.execute_raw(over(transaction, FAIL_SQLITE, FAIL_POSTGRES, &failed)).await?;
     Ok(())
 }
 
@@ -251,7 +246,6 @@ pub async fn end<C: ConnectionTrait>(
     end: End,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let backend = backend_of(transaction);
     let state = match end {
         End::Refused => "REFUSED",
         End::Withdrawn => "WITHDRAWN",
@@ -263,9 +257,6 @@ pub async fn end<C: ConnectionTrait>(
         state.into(),
         values::micros(now).into(),
     ];
-    let text = backend.pick(END_SQLITE, END_POSTGRES);
-    transaction
-        .execute_raw(Statement::from_sql_and_values(backend.dialect(), text, values))
-        .await?;
+    transaction.execute_raw(statement(transaction, END_SQLITE, END_POSTGRES, values)).await?;
     Ok(())
 }

@@ -4,8 +4,7 @@ use kernel::ids::{AccountId, InstanceId};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
-use super::over;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, over};
 
 /// What an instance is from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,7 +65,6 @@ pub async fn make<C: ConnectionTrait>(transaction: &C, moves: &[Move]) -> Result
     if moves.is_empty() {
         return Ok(0);
     }
-    let rows = [values::to_json(&moves).into()];
-    let statement = over(transaction, MOVE_SQLITE, MOVE_POSTGRES, rows);
+    let statement = over(transaction, MOVE_SQLITE, MOVE_POSTGRES, &moves);
     Ok(transaction.execute_raw(statement).await?.rows_affected())
 }

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::over;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, statement, values};
 
 /// An instance that a page names.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -19,7 +19,7 @@ pub struct Key {
 }
 
 /// The place in the order of (account, id) after which a page begins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The account; empty: from the start.
     pub account: String,
@@ -67,7 +67,7 @@ pub async fn due<C: ConnectionTrait>(
         reach.after.id.as_str().into(),
         i64::from(reach.limit).into(),
     ];
-    let statement = over(connection, DUE_SQLITE, DUE_POSTGRES, values);
+    let statement = statement(connection, DUE_SQLITE, DUE_POSTGRES, values);
     Ok(Key::find_by_statement(statement).all(connection).await?)
 }
 
@@ -93,7 +93,7 @@ pub async fn all<C: ConnectionTrait>(
         reach.after.id.as_str().into(),
         i64::from(reach.limit).into(),
     ];
-    let statement = over(connection, ALL_SQLITE, ALL_POSTGRES, values);
+    let statement = statement(connection, ALL_SQLITE, ALL_POSTGRES, values);
     Ok(Key::find_by_statement(statement).all(connection).await?)
 }
 

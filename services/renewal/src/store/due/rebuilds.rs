@@ -3,8 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::over;
-use crate::store::{StoreError, values};
+use crate::store::{StoreError, statement, values};
 
 #[derive(Debug, FromQueryResult)]
 struct Count {
@@ -31,7 +30,7 @@ pub async fn are_fresh<C: ConnectionTrait>(
     let since = age.map_or(i64::MIN, |age| values::micros(now - age));
     let (from, until) = shards;
     let values: [Value; 4] = [from.into(), until.into(), rules_version.into(), since.into()];
-    let statement = over(connection, FRESH_SQLITE, FRESH_POSTGRES, values);
+    let statement = statement(connection, FRESH_SQLITE, FRESH_POSTGRES, values);
     let row = Count::find_by_statement(statement).one(connection).await?;
     Ok(row.is_some_and(|row| row.fresh == i64::from(until - from)))
 }
@@ -59,6 +58,6 @@ pub async fn note<C: ConnectionTrait>(
     let (from, until) = shards;
     let shards = (from..until).map(|shard| shard.to_string()).collect::<Vec<_>>().join(",");
     let values: [Value; 3] = [shards.into(), rules_version.into(), values::micros(now).into()];
-    connection.execute_raw(over(connection, NOTE_SQLITE, NOTE_POSTGRES, values)).await?;
+    connection.execute_raw(statement(connection, NOTE_SQLITE, NOTE_POSTGRES, values)).await?;
     Ok(())
 }

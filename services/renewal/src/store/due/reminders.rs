@@ -4,8 +4,8 @@ use kernel::ids::{AccountId, InstanceId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 
-use super::{over, pages::Key};
-use crate::store::{StoreError, values};
+use super::pages::Key;
+use crate::store::{StoreError, over, statement, values};
 
 /// An instance of which a reminder was dealt with, or which is due at another time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,8 +56,7 @@ pub async fn deal<C: ConnectionTrait>(
     if dealt.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = [values::to_json(&dealt).into()];
-    let statement = over(transaction, DEAL_SQLITE, DEAL_POSTGRES, rows);
+    let statement = over(transaction, DEAL_SQLITE, DEAL_POSTGRES, &dealt);
     Ok(Key::find_by_statement(statement).all(transaction).await?)
 }
 
@@ -77,8 +76,7 @@ pub async fn quiet<C: ConnectionTrait>(
     until: &[(&AccountId, i64)],
 ) -> Result<(), StoreError> {
     if !until.is_empty() {
-        let rows = [values::to_json(&until).into()];
-        transaction.execute_raw(over(transaction, QUIET_SQLITE, QUIET_POSTGRES, rows)).await?;
+        transaction.execute_raw(over(transaction, QUIET_SQLITE, QUIET_POSTGRES, &until)).await?;
     }
     Ok(())
 }
@@ -108,7 +106,7 @@ pub async fn automatic<C: ConnectionTrait>(
     limit: i64,
 ) -> Result<Vec<Key>, StoreError> {
     let values = [values::to_json(&until).into(), now.into(), limit.into()];
-    let statement = over(connection, AUTOMATIC_SQLITE, AUTOMATIC_POSTGRES, values);
+    let statement = statement(connection, AUTOMATIC_SQLITE, AUTOMATIC_POSTGRES, values);
     Ok(Key::find_by_statement(statement).all(connection).await?)
 }
 
@@ -143,7 +141,6 @@ pub async fn last_paid<C: ConnectionTrait>(
     connection: &C,
     instances: &[(&AccountId, &InstanceId)],
 ) -> Result<Vec<LastPaid>, StoreError> {
-    let rows = [values::to_json(&instances).into()];
-    let statement = over(connection, LAST_SQLITE, LAST_POSTGRES, rows);
+    let statement = over(connection, LAST_SQLITE, LAST_POSTGRES, &instances);
     Ok(LastPaid::find_by_statement(statement).all(connection).await?)
 }

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, InstanceId};
 use rule_engine::instance::Instance;
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
 use super::Loaded;
-use crate::store::{StoreError, due::shard_of, values};
+use crate::store::{StoreError, due::shard_of, over, values};
 
 /// `?1` a JSON array of rows. An id that is taken, by whomever, leaves its row out of the answer.
 const INSERT_SQLITE: &str = "\
@@ -181,7 +181,7 @@ pub async fn insert<C: ConnectionTrait>(
     }
     let now = values::micros(now);
     let rows: Vec<_> = instances.iter().map(|loaded| Row::of(loaded, now)).collect();
-    let statement = bulk(connection, INSERT_SQLITE, INSERT_POSTGRES, &rows);
+    let statement = over(connection, INSERT_SQLITE, INSERT_POSTGRES, &rows);
     Ok(connection.query_all_raw(statement).await?.len())
 }
 
@@ -195,7 +195,7 @@ pub async fn update<C: ConnectionTrait>(
         return Ok(0);
     }
     let rows: Vec<_> = changed.iter().map(|loaded| Row::of(loaded, 0)).collect();
-    let statement = bulk(connection, UPDATE_SQLITE, UPDATE_POSTGRES, &rows);
+    let statement = over(connection, UPDATE_SQLITE, UPDATE_POSTGRES, &rows);
     let updated = connection.execute_raw(statement).await?.rows_affected();
     Ok(usize::try_from(updated).unwrap_or(usize::MAX))
 }
@@ -253,21 +253,8 @@ pub async fn insert_terms<C: ConnectionTrait>(
     terms: &[NewTerm<'_>],
 ) -> Result<(), StoreError> {
     if !terms.is_empty() {
-        let statement = bulk(connection, TERMS_SQLITE, TERMS_POSTGRES, &terms);
+        let statement = over(connection, TERMS_SQLITE, TERMS_POSTGRES, &terms);
         connection.execute_raw(statement).await?;
     }
     Ok(())
-}
-
-/// The statement for this database, with its rows as one parameter: the text is the same for one
-/// row and for a thousand.
-fn bulk<C: ConnectionTrait>(
-    connection: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    rows: &impl Serialize,
-) -> Statement {
-    let backend = connection.get_database_backend();
-    let sql = if backend == DbBackend::Postgres { postgres } else { sqlite };
-    Statement::from_sql_and_values(backend, sql, [values::to_json(rows).into()])
 }

@@ -1,108 +1,23 @@
-//! Many orders at once: those that are made together, and those whose payments succeeded together.
+//! Many orders at once: those whose payments succeeded together, and those that end together.
 //!
 //! Each statement takes its rows as one JSON array, with bytes in hexadecimal.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, OrderId};
+use platform::database::hexadecimal;
 use prost::Message as _;
 use proto::wallet::v1::Payment;
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Order, StoreError, row};
+use super::{Order, StoreError};
 use crate::{
     domain::{attempt::Outcome, order::State},
-    store::{backend_of, values},
+    store::{over, values},
 };
-
-/// `1` orders.
-const INSERT_SQLITE: &str = "\
-INSERT INTO orders (account_id, id, version, state, payable, currency, instance_ids, request_id,
-  request_digest, snapshot, vouchers, payment_id, pay_number, payment_time, create_time,
-  expire_time, next_attempt_at, attempts)
-SELECT value ->> 'account_id', unhex(value ->> 'id', '-'), value ->> 'version', value ->> 'state',
-  value ->> 'payable', value ->> 'currency', value ->> 'instance_ids',
-  unhex(value ->> 'request_id', '-'), unhex(value ->> 'request_digest'),
-  unhex(value ->> 'snapshot'), unhex(value ->> 'vouchers'), unhex(value ->> 'payment_id', '-'),
-  value ->> 'pay_number', value ->> 'payment_time', value ->> 'create_time',
-  value ->> 'expire_time', value ->> 'next_attempt_at', 0
-FROM json_each(?1) WHERE true
-ON CONFLICT DO NOTHING";
-
-const INSERT_POSTGRES: &str = "\
-INSERT INTO orders (account_id, id, version, state, payable, currency, instance_ids, request_id,
-  request_digest, snapshot, vouchers, payment_id, pay_number, payment_time, create_time,
-  expire_time, next_attempt_at, attempts)
-SELECT account_id, id, version, state, payable, currency, instance_ids, request_id,
-  decode(request_digest, 'hex'), decode(snapshot, 'hex'), decode(vouchers, 'hex'), payment_id,
-  pay_number, payment_time, create_time, expire_time, next_attempt_at, 0
-FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id uuid, version bigint, state text,
-  payable bigint, currency text, instance_ids text, request_id uuid, request_digest text,
-  snapshot text, vouchers text, payment_id uuid, pay_number integer, payment_time bigint,
-  create_time bigint, expire_time bigint, next_attempt_at bigint)
-ON CONFLICT DO NOTHING";
-
-/// What of a new order is written; the rest is empty until it is paid.
-#[derive(Debug, Serialize)]
-struct NewRow {
-    account_id: String,
-    id: Uuid,
-    version: i64,
-    state: String,
-    payable: i64,
-    currency: String,
-    instance_ids: String,
-    request_id: Option<Uuid>,
-    request_digest: Option<String>,
-    snapshot: String,
-    vouchers: Option<String>,
-    payment_id: Option<Uuid>,
-    pay_number: i32,
-    payment_time: Option<i64>,
-    create_time: i64,
-    expire_time: i64,
-    next_attempt_at: Option<i64>,
-}
-
-impl NewRow {
-    fn of(order: &Order) -> Self {
-        let row = row(order);
-        Self {
-            account_id: row.account_id,
-            id: row.id,
-            version: row.version,
-            state: row.state,
-            payable: row.payable,
-            currency: row.currency,
-            instance_ids: row.instance_ids,
-            request_id: row.request_id,
-            request_digest: row.request_digest.map(|bytes| hexadecimal(&bytes)),
-            snapshot: hexadecimal(&row.snapshot),
-            vouchers: row.vouchers.map(|bytes| hexadecimal(&bytes)),
-            payment_id: row.payment_id,
-            pay_number: row.pay_number,
-            payment_time: row.payment_time,
-            create_time: row.create_time,
-            expire_time: row.expire_time,
-            next_attempt_at: row.next_attempt_at,
-        }
-    }
-}
-
-/// Adds new orders, which also reserves their requests (O-3), and answers how many were added: a
-/// request that has made an order before makes none. Waits for one that is under way.
-pub async fn insert<C: ConnectionTrait>(
-    transaction: &C,
-    orders: &[&Order],
-) -> Result<usize, StoreError> {
-    let rows: Vec<_> = orders.iter().map(|order| NewRow::of(order)).collect();
-    let statement = over(transaction, INSERT_SQLITE, INSERT_POSTGRES, &rows);
-    let added = transaction.execute_raw(statement).await?.rows_affected();
-    Ok(usize::try_from(added).unwrap_or(usize::MAX))
-}
 
 /// `1` rows of account, order, version, state and payment.
 const COMPLETE_SQLITE: &str = "\
@@ -248,22 +163,4 @@ pub struct Failure<'o> {
     pub reason: String,
     /// When it is tried again.
     pub retry_time: Option<DateTime<Utc>>,
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text can always be written to");
-        text
-    })
-}
-
-fn over<C: ConnectionTrait>(
-    connection: &C,
-    sqlite: &'static str,
-    postgres: &'static str,
-    rows: &impl Serialize,
-) -> Statement {
-    let backend = backend_of(connection);
-    let text = backend.pick(sqlite, postgres);
-    Statement::from_sql_and_values(backend.dialect(), text, [values::to_json(rows).into()])
 }
