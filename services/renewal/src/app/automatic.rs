@@ -9,13 +9,13 @@ pub mod end;
 mod price;
 mod rows;
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use platform::fault::{self, Fault};
 
 use self::decide::Sorted;
-use super::{Orders, failure::OrderError};
+use super::{Orders, failure::OrderError, sweep};
 use crate::{
     domain::attempt::Outcome,
     store::{
@@ -43,17 +43,7 @@ pub struct RenewDue {
 }
 
 /// What a page came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// How many instances were looked at.
-    pub due: u32,
-    /// How many attempts were decided, whichever way.
-    pub done: u32,
-    /// How many were not renewed, by reason.
-    pub failed: BTreeMap<String, u32>,
-    /// Where the next page goes on; none: nothing is left.
-    pub next: Option<Place>,
-}
+pub type Swept = sweep::Swept<Place>;
 
 impl Swept {
     fn note(&mut self, outcome: Outcome, reason: &str) {
@@ -61,7 +51,7 @@ impl Swept {
             self.done += 1;
         }
         if outcome != Outcome::Renewed {
-            *self.failed.entry(reason.to_owned()).or_default() += 1;
+            self.fail(reason, 1);
         }
     }
 }

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::store::due::pages::{Key, Place, Reach};
 
-/// What came of a page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Swept {
+/// What came of a page, after which the next one goes on from a `P`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept<P = Place> {
     /// How many instances were looked at.
     pub due: u32,
-    /// How many of them something was done to.
+    /// How many of them something was done to, or of how many the attempt was decided.
     pub done: u32,
     /// How many something was in the way of, by reason.
-    pub failed: BTreeMap<&'static str, u32>,
+    pub failed: BTreeMap<String, u32>,
     /// Where the next page begins; none: this was the last.
-    pub next: Option<Place>,
+    pub next: Option<P>,
+}
+
+impl<P> Default for Swept<P> {
+    fn default() -> Self {
+        Self { due: 0, done: 0, failed: BTreeMap::new(), next: None }
+    }
 }
 
 impl Swept {
@@ -26,11 +32,19 @@ impl Swept {
         let next = last.map(|key| Place { account: key.account_id.clone(), id: key.id.clone() });
         Self { due, next, ..Self::default() }
     }
+}
 
+impl<P> Swept<P> {
     /// Notes that `reason` was in the way of so many.
-    pub fn fail(&mut self, reason: &'static str, count: u32) {
+    pub fn fail(&mut self, reason: &str, count: u32) {
         if count > 0 {
-            *self.failed.entry(reason).or_insert(0) += count;
+            *self.failed.entry(reason.to_owned()).or_default() += count;
         }
+    }
+
+    /// The same, where the next page goes on from what `mark` makes of its place.
+    pub fn marked<M>(self, mark: impl FnOnce(P) -> M) -> Swept<M> {
+        let Self { due, done, failed, next } = self;
+        Swept { due, done, failed, next: next.map(mark) }
     }
 }

@@ -2,7 +2,7 @@
 
 mod page;
 
-use platform::{page::PageTokens, status::BadRequest};
+use platform::status::BadRequest;
 use proto::renewal::internal::v1::{
     AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, DeliverWebhooksRequest,
     DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse, NoticeFundsRequest,
@@ -13,7 +13,7 @@ use proto::renewal::internal::v1::{
 use tonic::{Request, Response, Status};
 use tracing::instrument;
 
-use self::page::{Cursor, Shards, failed, next};
+use self::page::Ask;
 use crate::{
     app::{
         Orders,
@@ -24,7 +24,7 @@ use crate::{
         rebuild::Rebuild,
         webhooks::Webhooks,
     },
-    store::{due, values},
+    store::due::pages::Place,
     wire::count,
 };
 
@@ -119,17 +119,9 @@ impl SweepService for SweepGrpc {
         &self,
         request: Request<ExpireDueRequest>,
     ) -> Result<Response<ExpireDueResponse>, Status> {
-        let ExpireDueRequest { shard_from, shard_until, cursor, limit } = request.into_inner();
-        let page = Shards { shard_from, shard_until, limit }.page(&cursor)?;
-        let swept = self.orders.expire_due(&page.reach).await?;
-        let next_cursor = next(&swept, None);
-        Ok(Response::new(ExpireDueResponse {
-            due: count(swept.due),
-            done: count(swept.done),
-            more: swept.next.is_some(),
-            failed: failed(swept.failed),
-            next_cursor,
-        }))
+        let page = Ask::from(request.into_inner()).page()?;
+        let swept = self.orders.expire_due(&page.reach(page.after.clone())).await?;
+        Ok(Response::new(page.answer(swept).into()))
     }
 
     #[instrument(skip_all)]
@@ -137,17 +129,9 @@ impl SweepService for SweepGrpc {
         &self,
         request: Request<RemindDueRequest>,
     ) -> Result<Response<RemindDueResponse>, Status> {
-        let RemindDueRequest { shard_from, shard_until, cursor, limit } = request.into_inner();
-        let page = Shards { shard_from, shard_until, limit }.page(&cursor)?;
-        let swept = self.orders.remind_due(&page.reach).await?;
-        let next_cursor = next(&swept, None);
-        Ok(Response::new(RemindDueResponse {
-            due: count(swept.due),
-            done: count(swept.done),
-            more: swept.next.is_some(),
-            failed: failed(swept.failed),
-            next_cursor,
-        }))
+        let page = Ask::from(request.into_inner()).page()?;
+        let swept = self.orders.remind_due(&page.reach(page.after.clone())).await?;
+        Ok(Response::new(page.answer(swept).into()))
     }
 
     #[instrument(skip_all)]
@@ -155,19 +139,13 @@ impl SweepService for SweepGrpc {
         &self,
         request: Request<RebuildDueRequest>,
     ) -> Result<Response<RebuildDueResponse>, Status> {
-        let RebuildDueRequest { shard_from, shard_until, cursor, limit, always } =
-            request.into_inner();
-        let Cursor { reach, version } = Shards { shard_from, shard_until, limit }.page(&cursor)?;
-        let wanted = Rebuild { reach, version, always };
+        let request = request.into_inner();
+        let always = request.always;
+        let page = Ask::from(request).page::<(i64, Place)>()?;
+        let (version, after) = page.after.clone().unzip();
+        let wanted = Rebuild { reach: page.reach(after), version, always };
         let (swept, version) = self.orders.rebuild_due(&wanted).await?;
-        let next_cursor = next(&swept, Some(version));
-        Ok(Response::new(RebuildDueResponse {
-            due: count(swept.due),
-            done: count(swept.done),
-            more: swept.next.is_some(),
-            failed: failed(swept.failed),
-            next_cursor,
-        }))
+        Ok(Response::new(page.answer(swept.marked(|place| (version, place))).into()))
     }
 
     #[instrument(skip_all)]
@@ -205,17 +183,15 @@ impl SweepService for SweepGrpc {
         &self,
         request: Request<RenewDueRequest>,
     ) -> Result<Response<RenewDueResponse>, Status> {
-        let tokens = PageTokens::of("RenewDue", &());
-        let asked = renewing(&request.into_inner(), &tokens)?;
+        let page = Ask::from(request.into_inner()).page()?;
+        let (from, until) = page.shards;
+        let asked = RenewDue {
+            shards: from.into()..until.into(),
+            after: page.after.clone(),
+            limit: usize::try_from(page.limit).unwrap_or(automatic::MOST),
+        };
         let swept = self.orders.renew_due(&asked).await?;
-        let next = swept.next.as_ref().map(|place| tokens.issue(&values::to_json(place)));
-        Ok(Response::new(RenewDueResponse {
-            due: count(swept.due),
-            done: count(swept.done),
-            failed: swept.failed.into_iter().map(|(why, times)| (why, count(times))).collect(),
-            more: next.is_some(),
-            next_cursor: next.unwrap_or_default(),
-        }))
+        Ok(Response::new(page.answer(swept).into()))
     }
 
     #[instrument(skip_all)]
@@ -226,28 +202,5 @@ impl SweepService for SweepGrpc {
         let noticed = self.orders.notice_funds(limit(request.into_inner().limit)?).await?;
         let (noted, more) = (count(noticed.noted), noticed.more);
         Ok(Response::new(NoticeFundsResponse { noted, more }))
-    }
-}
-
-/// A page of what renews itself.
-fn renewing(request: &RenewDueRequest, tokens: &PageTokens) -> Result<RenewDue, Status> {
-    let mut bad = BadRequest::default();
-    let limit = usize::try_from(request.limit).map_err(|_| "must not be negative");
-    let limit = bad.field("limit", limit);
-    let all = (request.shard_from, request.shard_until) == (0, 0);
-    let most = i32::from(due::SHARDS);
-    let shards = if all { 0..most } else { request.shard_from..request.shard_until };
-    if shards.start < 0 || shards.end > most || shards.is_empty() {
-        bad.note("shard_until", format!("must be above shard_from and at most {most}"));
-    }
-    let after = tokens.read(&request.cursor).ok();
-    let after = after.map(|text| text.map(|text| serde_json::from_str(&text)).transpose());
-    let after = bad.field("cursor", after.and_then(Result::ok).ok_or("was not given by this call"));
-    match (limit, after) {
-        (Some(limit), Some(after)) if bad.is_empty() => {
-            let limit = if limit == 0 { automatic::MOST } else { limit };
-            Ok(RenewDue { shards, after, limit })
-        }
-        _ => Err(bad.into_status()),
     }
 }

@@ -153,7 +153,7 @@ async fn release_ends_unpaid_orders_and_waits_for_payments() {
         cloud.clock.set(at("2026-03-18 00:00"));
         let swept = cloud.orders.expire_due(&all(1_000)).await.unwrap();
         assert_eq!((swept.due, swept.done), (3, 3));
-        assert_eq!(swept.failed, [("OPEN_ORDER_EXISTS", 1)].into());
+        assert_eq!(swept.failed, [("OPEN_ORDER_EXISTS".to_owned(), 1)].into());
         assert_eq!(state(&cloud, "unpaid").await, "RELEASED PREPAID MANUAL");
         assert_eq!(state(&cloud, "paying").await, "RETAINED PREPAID MANUAL");
         let ended = cloud.reread(&unpaid).await;
@@ -191,7 +191,7 @@ async fn a_channel_that_was_in_time_saves_the_instance() {
             cloud.clock.set(at("2026-03-18 00:00"));
             // Asked once; the next page finds what came of it.
             let first = cloud.orders.expire_due(&all(1_000)).await.unwrap();
-            assert_eq!(first.failed, [("OPEN_ORDER_EXISTS", 1)].into(), "{name}");
+            assert_eq!(first.failed, [("OPEN_ORDER_EXISTS".to_owned(), 1)].into(), "{name}");
             sweep(&cloud, 1_000).await;
             let (order_state, expected) = if confirmed {
                 (State::Completed, "ACTIVE PREPAID MANUAL")

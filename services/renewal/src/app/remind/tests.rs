@@ -185,7 +185,7 @@ async fn an_outlook_that_is_not_known_waits() {
         cloud.purse.fail([Trouble::Down]);
         let reach = Reach { shards: (0, SHARDS), after: Place::default(), limit: 1_000 };
         let swept = cloud.orders.remind_due(&reach).await.unwrap();
-        assert_eq!(swept.failed, [("SERVICE_UNAVAILABLE", 1)].into());
+        assert_eq!(swept.failed, [("SERVICE_UNAVAILABLE".to_owned(), 1)].into());
         assert_eq!(reminded(&cloud, known).await, ["1: manual: 1 before_expiry"]);
         cloud.clock.set(at("2026-03-18 09:00"));
         sweep(&cloud, 1_000).await;
