@@ -20,6 +20,7 @@ pub mod instances;
 pub mod lifecycle;
 pub mod listing;
 pub mod lookup;
+pub mod once;
 pub mod pay;
 pub mod policies;
 pub mod preview;

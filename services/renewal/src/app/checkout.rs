@@ -2,6 +2,7 @@
 
 mod follow;
 
+use futures::FutureExt as _;
 use kernel::ids::{AccountId, OrderId, RequestId};
 use platform::{
     database::retry,
@@ -17,9 +18,10 @@ use proto::{
 use rule_engine::reason::Refusal;
 
 use super::{
-    Orders, bill, cancel,
+    Orders, bill,
     failure::OrderError,
-    pay::{check_free, check_payable, judged, no_longer, number_payment, passes},
+    once::{Once, once},
+    pay::{check_payable, ended, number_payment, payable::Payable},
     preview::profile_of,
     rules::Catalogue,
     settle::charged,
@@ -30,7 +32,6 @@ use crate::{
         orders::{self, Order},
         requests::{self, Reserved},
     },
-    wire::refusal_message,
 };
 
 /// Name of the call under which its request ids are kept.
@@ -55,41 +56,19 @@ pub struct Checkout {
     pub use_cash: bool,
 }
 
-/// How the first transaction went.
-enum Begun {
-    /// The order has the id of its payment: on to the wallet.
-    Numbered(Box<Order>),
-    /// The order cannot be paid any more, and has ended.
-    Ended(Refusal),
-}
-
 impl Orders {
     /// Has a channel asked for what vouchers and cash do not cover of an order, or for the whole
     /// (W-4). The order goes on awaiting its payment; a checkout that is still open is called off
     /// first. A repeat of the request answers with the order (O-3).
     pub async fn checkout(&self, command: &Checkout) -> Result<Replayed<Order>, OrderError> {
-        if let Some(order) = self.checked_out_before(command).await? {
-            return Ok(Replayed::Again(order));
-        }
-        let begun = match self.begun_checkout(command).await {
-            Ok(begun) => begun,
-            // Refused, perhaps, because of what this same request has done meanwhile.
-            Err(error) => {
-                return match self.checked_out_before(command).await? {
-                    Some(order) => Ok(Replayed::Again(order)),
-                    None => Err(error),
-                };
-            }
-        };
-        match begun {
-            Begun::Numbered(order) => {
+        let before = || self.checked_out_before(command).boxed();
+        match once(before, self.begun_checkout(command).boxed()).await? {
+            Once::Before(order) => Ok(Replayed::Again(order)),
+            Once::Begun(Ok(order)) => {
                 fault::point(Fault::AfterCheckout);
-                self.ask_channel(command, *order).await.map(Replayed::First)
+                self.ask_channel(command, order).await.map(Replayed::First)
             }
-            Begun::Ended(because) => {
-                fault::point(Fault::AfterCancel);
-                Err(no_longer(&because))
-            }
+            Once::Begun(Err(because)) => Err(ended(&because)),
         }
     }
 
@@ -118,7 +97,10 @@ impl Orders {
         Ok(Some(order).filter(|order| order.payment_id.is_some()))
     }
 
-    async fn begun_checkout(&self, command: &Checkout) -> Result<Begun, OrderError> {
+    async fn begun_checkout(
+        &self,
+        command: &Checkout,
+    ) -> Result<Result<Order, Refusal>, OrderError> {
         let order = self.get(&command.account, command.order).await?;
         if order.has_checkout() && order.pay_request == Some(command.request) {
             // This same request has begun it meanwhile: it is not called off for its own sake.
@@ -131,29 +113,20 @@ impl Orders {
     }
 
     /// The rules are checked, so that nobody is asked for money in vain, and the payment gets its
-    /// id, which is durable before the wallet hears of it.
+    /// id, which is durable before the wallet hears of it; or the order can no longer be paid, and
+    /// has ended.
     async fn begin_checkout(
         &self,
         command: &Checkout,
         catalogue: &Catalogue,
-    ) -> Result<Begun, OrderError> {
+    ) -> Result<Result<Order, Refusal>, OrderError> {
         let Checkout { account, order: id, request, digest, .. } = command;
         let now = self.env.now();
-        let transaction = self.store.begin().await?;
-        let order = orders::lock(&transaction, account, *id).await?;
-        let mut order = order.ok_or(OrderError::OrderNotFound(*id))?;
-        check_free(&order)?;
-        let (facts, at_payment) = judged(&transaction, &order, catalogue, now).await?;
-        match at_payment {
-            Ok(_) => {}
-            Err(refusal) if passes(refusal.reason) => return Err(refusal.into()),
-            Err(refusal) => {
-                let why = Some(refusal_message(refusal.clone()));
-                cancel::end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
-                transaction.commit().await?;
-                return Ok(Begun::Ended(refusal));
-            }
-        }
+        let payable = self.payable(account, *id, catalogue, now).await?;
+        let Payable { transaction, mut order, facts, .. } = match payable {
+            Ok(payable) => payable,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let profile = profile_of(&facts.account, catalogue);
         let vouchers = bill::voucher_choice(command.choice.as_ref(), &profile);
         number_payment(&mut order, vouchers, Some(*request), now);
@@ -170,7 +143,7 @@ impl Orders {
             return Err(OrderError::Busy);
         }
         transaction.commit().await?;
-        Ok(Begun::Numbered(Box::new(order)))
+        Ok(Ok(order))
     }
 
     /// The wallet holds what vouchers and cash pay, and names what the channel is to be asked for.

@@ -1,7 +1,10 @@
 //! Paying an order (steps 2 and 3).
 
+pub mod payable;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use futures::FutureExt as _;
 use kernel::ids::{AccountId, OrderId, RequestId};
 use platform::{
     database::retry,
@@ -15,27 +18,23 @@ use proto::{
 };
 use rule_engine::{
     calendar::told,
-    plan::{Item, Selection, replan},
     reason::{Reason, Refusal},
 };
-use sea_orm::DatabaseTransaction;
 
+use self::payable::Payable;
 use super::{
-    Orders, bill, cancel,
+    Orders, bill,
     failure::OrderError,
-    preview::{Facts, ids_of, profile_of, reach_of},
+    once::{Once, once},
+    preview::profile_of,
     rules::Catalogue,
-    world::world,
 };
 use crate::{
     domain::order::{NotNow, State, backoff, payment_id},
     store::{
-        accounts,
-        instances::{self, Lock},
         orders::{self, Order},
         requests::{self, Reserved},
     },
-    wire::refusal_message,
 };
 
 /// Name of the call under which its request ids are kept.
@@ -56,41 +55,19 @@ pub struct Pay {
     pub choice: Option<pb::PaymentChoice>,
 }
 
-/// How step 2 went.
-enum Begun {
-    /// The order is `PAYING`: on to step 3.
-    Paying(Box<Order>),
-    /// The order cannot be paid any more, and has ended.
-    Ended(Refusal),
-}
-
 impl Orders {
     /// Pays an order as a whole. A repeat of the request answers with the order, and takes it
     /// further if it was left halfway (O-3, O-4); a payment that is refused leaves no trace of its
     /// request.
     pub async fn pay(&self, command: &Pay) -> Result<Replayed<Order>, OrderError> {
-        if let Some(order) = self.paid_before(command).await? {
-            return Ok(Replayed::Again(order));
-        }
-        let begun = match self.begun(command).await {
-            Ok(begun) => begun,
-            // Refused, perhaps, because of what this same request has done meanwhile.
-            Err(error) => {
-                return match self.paid_before(command).await? {
-                    Some(order) => Ok(Replayed::Again(order)),
-                    None => Err(error),
-                };
-            }
-        };
-        match begun {
-            Begun::Paying(order) => {
+        let before = || self.paid_before(command).boxed();
+        match once(before, self.begun(command).boxed()).await? {
+            Once::Before(order) => Ok(Replayed::Again(order)),
+            Once::Begun(Ok(order)) => {
                 fault::point(Fault::AfterPaying);
-                paid(self.charge_and_settle(*order).await?).map(Replayed::First)
+                paid(self.charge_and_settle(order).await?).map(Replayed::First)
             }
-            Begun::Ended(because) => {
-                fault::point(Fault::AfterCancel);
-                Err(no_longer(&because))
-            }
+            Once::Begun(Err(because)) => Err(ended(&because)),
         }
     }
 
@@ -112,8 +89,9 @@ impl Orders {
         }
     }
 
-    /// Step 2, with what it needs to know.
-    async fn begun(&self, command: &Pay) -> Result<Begun, OrderError> {
+    /// Step 2, with what it needs to know: the order, `PAYING`; or why it cannot be paid any more, and has
+    /// ended.
+    async fn begun(&self, command: &Pay) -> Result<Result<Order, Refusal>, OrderError> {
         let order = self.get(&command.account, command.order).await?;
         let order = self.without_checkout(order).await?;
         check_payable(order.state)?;
@@ -123,23 +101,17 @@ impl Orders {
 
     /// Step 2: the rules are checked at the payment instant, which is now, and the order turns
     /// `PAYING` with its terms; or it has become impossible, and ends (O-8).
-    async fn begin(&self, command: &Pay, catalogue: &Catalogue) -> Result<Begun, OrderError> {
+    async fn begin(
+        &self,
+        command: &Pay,
+        catalogue: &Catalogue,
+    ) -> Result<Result<Order, Refusal>, OrderError> {
         let Pay { account, order: id, .. } = command;
         let now = self.env.now();
-        let transaction = self.store.begin().await?;
-        let order = orders::lock(&transaction, account, *id).await?;
-        let mut order = order.ok_or(OrderError::OrderNotFound(*id))?;
-        check_free(&order)?;
-        let (facts, at_payment) = judged(&transaction, &order, catalogue, now).await?;
-        let terms = match at_payment {
-            Ok(terms) => terms,
-            Err(refusal) if passes(refusal.reason) => return Err(refusal.into()),
-            Err(refusal) => {
-                let why = Some(refusal_message(refusal.clone()));
-                cancel::end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
-                transaction.commit().await?;
-                return Ok(Begun::Ended(refusal));
-            }
+        let payable = self.payable(account, *id, catalogue, now).await?;
+        let Payable { transaction, mut order, facts, terms } = match payable {
+            Ok(payable) => payable,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let profile = profile_of(&facts.account, catalogue);
         let vouchers = bill::voucher_choice(command.choice.as_ref(), &profile);
@@ -157,63 +129,8 @@ impl Orders {
             return Err(OrderError::Busy);
         }
         transaction.commit().await?;
-        Ok(Begun::Paying(Box::new(order)))
+        Ok(Ok(order))
     }
-}
-
-/// What paying the order at `now` would append, or why it can no longer be paid (O-8); with the
-/// facts that this was decided on, locked.
-pub async fn judged(
-    transaction: &DatabaseTransaction,
-    order: &Order,
-    catalogue: &Catalogue,
-    now: DateTime<Utc>,
-) -> Result<(Facts, Result<Vec<PlannedTerm>, Refusal>), OrderError> {
-    let selection = bill::stored_selection(order.snapshot.selection.as_ref())?;
-    let facts = locked_facts(transaction, order, &selection).await?;
-    let at_payment = if order.is_overdue(now) {
-        Err(overdue(order, facts.account.settings.zone))
-    } else {
-        terms(order, &selection, &facts, catalogue, now)?
-    };
-    Ok((facts, at_payment))
-}
-
-/// What is decided on at the payment: the order's instances and what is bound to them, locked.
-async fn locked_facts(
-    transaction: &DatabaseTransaction,
-    order: &Order,
-    selection: &Selection,
-) -> Result<Facts, OrderError> {
-    let account = accounts::get(transaction, &order.account).await?;
-    let account = account.ok_or_else(|| OrderError::AccountNotFound(order.account.clone()))?;
-    let mut ids = ids_of(selection);
-    // What has left its group since the order was made is still on the order.
-    ids.extend(order.instances().filter_map(|id| id.parse().ok()));
-    ids.sort();
-    ids.dedup();
-    let reach = reach_of(selection);
-    let loaded = instances::load(transaction, &order.account, &ids, reach, Lock::ForUpdate);
-    Ok(Facts { account, loaded: loaded.await? })
-}
-
-/// The terms that paying the order at `now` appends, in the order of its items, or why it can no
-/// longer be paid (O-8).
-fn terms(
-    order: &Order,
-    selection: &Selection,
-    facts: &Facts,
-    catalogue: &Catalogue,
-    now: DateTime<Utc>,
-) -> Result<Result<Vec<PlannedTerm>, Refusal>, OrderError> {
-    let items: Vec<Item> = order.snapshot.items.iter().map(bill::item).collect::<Result<_, _>>()?;
-    let mut world = world(&facts.account, &facts.loaded, catalogue, now);
-    // Limits held when the order was made.
-    (world.limits.named, world.limits.total) = (usize::MAX, usize::MAX);
-    Ok(replan(order.id, selection, &items, &world, now).map(|replanned| {
-        let items = replanned.items.iter();
-        items.map(|item| bill::planned_term(item, &world, now)).collect()
-    }))
 }
 
 /// Turns the order `PAYING`: its next payment begins at `now`, which is the payment instant, and
@@ -265,7 +182,8 @@ pub fn turn_paying(order: &mut Order, terms: Vec<PlannedTerm>, paid_at: DateTime
 }
 
 /// What a caller is told whose order has ended because it can no longer be paid.
-pub fn no_longer(because: &Refusal) -> OrderError {
+pub fn ended(because: &Refusal) -> OrderError {
+    fault::point(Fault::AfterCancel);
     let message = format!("The order can no longer be paid: {}", because.message);
     Refusal::new(Reason::OrderNotPayable, message).with("because", because.reason).into()
 }

@@ -7,6 +7,7 @@ mod refused;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt as _;
 use kernel::ids::{AccountId, InstanceId, OrderId, RefundId, RequestId};
 use platform::{
     database::retry,
@@ -29,6 +30,7 @@ use super::{
     Orders, bill,
     due::rederive,
     failure::{OrderError, Refused},
+    once::{Once, once},
     preview::Facts,
     rules::Catalogue,
     world::world,
@@ -80,19 +82,13 @@ impl Orders {
     /// (O-6). The service goes back first, the money second. A repeat of the request takes the
     /// refund further if it was left halfway (O-3, O-4).
     pub async fn refund(&self, command: &TakeBack) -> Result<Replayed<Refunded>, OrderError> {
-        if let Some(refunded) = self.refunded_before(command).await? {
-            return Ok(Replayed::Again(refunded));
-        }
-        let catalogue = self.rules.current().await?;
-        let order = match retry(|| self.take_back(command, &catalogue)).await {
-            Ok(order) => order,
-            // Refused, perhaps, because of what this same request has done meanwhile.
-            Err(error) => {
-                return match self.refunded_before(command).await? {
-                    Some(refunded) => Ok(Replayed::Again(refunded)),
-                    None => Err(error),
-                };
-            }
+        let begin = async {
+            let catalogue = self.rules.current().await?;
+            retry(|| self.take_back(command, &catalogue)).await
+        };
+        let order = match once(|| self.refunded_before(command).boxed(), begin.boxed()).await? {
+            Once::Before(refunded) => return Ok(Replayed::Again(refunded)),
+            Once::Begun(order) => order,
         };
         fault::point(Fault::AfterTakingBack);
         let id = order.refund_id;

@@ -18,7 +18,7 @@ use crate::{
     app::{
         cancel,
         failure::OrderError,
-        pay::{judged, turn_paying},
+        pay::{payable::judged, turn_paying},
         rules::Catalogue,
         settle::{check_own, unreadable},
     },
