@@ -9,4 +9,6 @@ mod journeys;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod tidy;

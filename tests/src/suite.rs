@@ -1,6 +1,7 @@
 //! The suite, running on empty databases of its own.
 
 mod another;
+mod sandbox;
 
 use std::{
     fs,
@@ -120,17 +121,15 @@ impl Suite {
 
     /// Starts the suite; on PostgreSQL, in the cluster at `cluster`.
     pub async fn start_on(cluster: &str, backend: Backend, layout: Layout) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let mut databases = databases(cluster, backend, folder.path()).await;
-        databases.extend(channels(folder.path()));
-        databases.push("--allow-private-webhooks".to_owned());
-        databases.extend(["--event-watchers".to_owned(), "10".to_owned()]);
+        let (databases, folder) = settings(cluster, backend).await;
         match layout {
             Layout::OneProcess => Self::in_one_process(databases, folder).await,
-            Layout::OneProcessOfItsOwn => Self::in_processes(&[&SERVICES], databases, folder),
+            Layout::OneProcessOfItsOwn => {
+                Self::in_processes(&[&SERVICES], databases, folder, &NO_SCHEDULES)
+            }
             Layout::FourProcesses => {
                 let groups: Vec<_> = SERVICES.iter().map(std::slice::from_ref).collect();
-                Self::in_processes(&groups, databases, folder)
+                Self::in_processes(&groups, databases, folder, &NO_SCHEDULES)
             }
         }
     }
@@ -152,15 +151,20 @@ impl Suite {
         }
     }
 
-    /// Each of `groups` are the services of one process.
-    fn in_processes(groups: &[&[&'static str]], databases: Vec<String>, folder: TempDir) -> Self {
+    /// Each of `groups` are the services of one process, which is also told `more`.
+    fn in_processes(
+        groups: &[&[&'static str]],
+        databases: Vec<String>,
+        folder: TempDir,
+        more: &[&str],
+    ) -> Self {
         let clock = folder.path().join("clock");
         FileClock::set(&clock, at("2026-03-01 09:00"));
         let mut processes: Vec<Started> = Vec::new();
         for group in groups {
             let mut words: Vec<_> = group.iter().map(|&role| role.to_owned()).collect();
             words.extend(databases.iter().cloned());
-            words.extend(NO_SCHEDULES.map(str::to_owned));
+            words.extend(more.iter().map(|&word| word.to_owned()));
             for Started { roles, process, .. } in &processes {
                 let address = format!("http://127.0.0.1:{}", process.port);
                 for other in roles.iter().filter(|role| **role != "scheduler") {
@@ -363,6 +367,16 @@ channels:
     intent_minutes: 10
     secrets: [{ file: secret }]
 ";
+
+/// What the command line says of databases and of what else tests need, and the folder of the suite.
+async fn settings(cluster: &str, backend: Backend) -> (Vec<String>, TempDir) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut words = databases(cluster, backend, folder.path()).await;
+    words.extend(channels(folder.path()));
+    words.push("--allow-private-webhooks".to_owned());
+    words.extend(["--event-watchers".to_owned(), "10".to_owned()]);
+    (words, folder)
+}
 
 /// Database settings as words of the command line; databases on PostgreSQL are made and migrated.
 async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
 //! catalog, accounts, instances, renewals, orders, checkout, wallet, vouchers,
-//! ledger, sandbox, events, webhooks, schedules, sweep: the commands
+//! ledger, sandbox, events, webhooks, schedules, sweep, clock: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -12,6 +12,7 @@
 mod accounts;
 mod catalog;
 mod checkout;
+mod clock;
 mod events;
 mod failure;
 mod instances;
@@ -87,6 +88,9 @@ pub enum Command {
     /// When the suite sweeps and how it went; pause, resume and watch it.
     #[command(after_help = schedules::EXAMPLES)]
     Schedules(schedules::SchedulesArgs),
+    /// What time it is for the suite; move the clock of a sandbox.
+    #[command(after_help = clock::EXAMPLES)]
+    Clock(clock::ClockArgs),
     /// Run schedules now, and watch them.
     #[command(after_help = sweep::EXAMPLES)]
     Sweep(sweep::SweepArgs),
@@ -161,6 +165,7 @@ impl Command {
             Self::Events(args) => args.run(client).await,
             Self::Webhooks(command) => command.run(client).await,
             Self::Schedules(args) => args.run(client).await,
+            Self::Clock(args) => args.run(client).await,
             Self::Sweep(args) => args.run(client).await,
         }
     }

@@ -1,8 +1,9 @@
 //! `perennial serve`.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
+use chrono::{DateTime, FixedOffset, SubsecRound as _, Utc};
 use kernel::Env;
 use platform::{
     fault::FaultArgs,
@@ -13,13 +14,19 @@ use platform::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::suite::SuiteArgs;
+use crate::suite::{Role, SuiteArgs};
 
 /// What `perennial serve` needs to know.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeCommand {
     #[command(flatten)]
     suite: SuiteArgs,
+    /// Go by a clock that stands still until `perennial clock advance` moves it, forward only: to try
+    /// things out. A new sandbox begins at this instant, such as 2026-03-01T09:00:00+08:00; one that
+    /// there is already goes on where it has come to. Needs all services in this process, and
+    /// databases that no real suite has run on.
+    #[arg(long, value_name = "INSTANT")]
+    sandbox_clock: Option<DateTime<FixedOffset>>,
     #[command(flatten)]
     serve: ServeArgs,
     #[command(flatten)]
@@ -33,9 +40,25 @@ pub async fn run(command: ServeCommand, env: Env) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init("perennial", &command.telemetry)?;
     command.fault.arm();
     let stop = stop_on_signal()?;
-    let (_, served) = start(command.suite, command.serve, env, stop).await?;
+    let (mut suite, mut env) = (command.suite, env);
+    if let Some(start) = command.sandbox_clock {
+        env = in_sandbox(&mut suite, start.to_utc()).await?;
+    }
+    let (_, served) = start(suite, command.serve, env, stop).await?;
     served.await??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts `suite`, which is all four services, into a sandbox, and returns the world that it is in then;
+/// see [`scheduler::sandbox_clock`].
+pub async fn in_sandbox(suite: &mut SuiteArgs, start: DateTime<Utc>) -> anyhow::Result<Env> {
+    let all = suite.roles.is_empty() || Role::ALL.into_iter().all(|role| suite.runs(role));
+    anyhow::ensure!(all, "--sandbox-clock needs all four services in this process");
+    suite.settle()?;
+    let clock = scheduler::sandbox_clock(&suite.scheduler, start.trunc_subsecs(6)).await;
+    let clock = Arc::new(clock.context("could not start a sandbox")?);
+    suite.scheduler.sandbox_clock = Some(Arc::clone(&clock));
+    Ok(Env::with_clock(clock))
 }
 
 /// Starts the services of `suite`, and returns their address and the task that serves them until

@@ -56,8 +56,21 @@ impl Suite {
         Self::start_in(Env::with_clock(ManualClock::at(now))).await
     }
 
-    /// Starts it in `env`, with the channel `sandbox`, whose secret is in the file of this name.
+    /// Starts it in a sandbox, on 2026-11-15.
+    async fn sandbox() -> Self {
+        let now = "2026-11-15T02:00:00Z".parse().expect("an instant");
+        Self::start_with(async |suite| serve::in_sandbox(suite, now).await.expect("a sandbox"))
+            .await
+    }
+
+    /// Starts it in `env`.
     async fn start_in(env: Env) -> Self {
+        Self::start_with(async |_| env.clone()).await
+    }
+
+    /// Starts it in what `world` makes, with the channel `sandbox`, whose secret is in the file of this
+    /// name.
+    async fn start_with(world: impl AsyncFn(&mut SuiteArgs) -> Env) -> Self {
         let data = TempDir::new().expect("a temporary folder");
         let folder = data.path().to_str().expect("a plain name");
         let channels = data.path().join("channels.yaml");
@@ -67,7 +80,8 @@ impl Suite {
         let channels = channels.to_str().expect("a plain name");
         let words = ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0"];
         let words = words.into_iter().chain(["--wallet-channels", channels]);
-        let Settings { suite, serve } = Settings::try_parse_from(words).expect("good settings");
+        let Settings { mut suite, serve } = Settings::try_parse_from(words).expect("good settings");
+        let env = world(&mut suite).await;
         let stop = CancellationToken::new();
         let (address, _) = serve::start(suite, serve, env, stop.clone()).await.expect("a start");
         Self { address: format!("http://{address}"), data, _stop: stop.drop_guard() }
@@ -160,6 +174,7 @@ async fn looking_at_things_changes_nothing() {
         "webhooks list",
         "schedules",
         "sweep",
+        "clock",
     ] {
         suite.done(line);
         let json = suite.done(&format!("{line} --output json"));
@@ -491,4 +506,76 @@ async fn an_audit_makes_no_database_and_changes_none() {
         assert!(["catalog.db", "wallet.db", "renewal.db"].contains(&name.as_str()), "{name}");
         assert_eq!(entry.metadata().unwrap().len(), 0, "{name}");
     }
+}
+
+/// What a suite answers whose start is refused.
+fn refused_start(suite: &Suite, more: &str) -> String {
+    let ended = suite.run(&format!("serve --listen 127.0.0.1:0 {more}"));
+    assert_eq!(ended.code, 1, "{more}\n{}{}", ended.out, ended.err);
+    ended.err
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_is_refused_where_it_would_do_harm() {
+    let suite = Suite::start().await;
+    let clock = "--sandbox-clock 2026-03-01T09:00:00+08:00";
+    // Others would go by the real time.
+    let few = refused_start(&suite, &format!("catalog wallet renewal {clock}"));
+    assert!(few.contains("needs all four services"), "{few}");
+    // Nothing of this suite is due in that year.
+    suite.done("sweep renew");
+    let folder = suite.data.path().to_str().unwrap();
+    let real = refused_start(&suite, &format!("--data-dir {folder} {clock}"));
+    assert!(real.contains("a sandbox needs databases of its own"), "{real}");
+    let off = suite.run("clock advance --days 1");
+    assert!(off.code != 0 && off.err.contains("SANDBOX_CLOCK_OFF"), "{} {}", off.code, off.err);
+    let told = suite.done("clock");
+    assert!(told.contains("by itself"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_lives_through_time_by_commands() {
+    let suite = Suite::sandbox().await;
+    suite.with_a_vm();
+    assert!(suite.done("clock").contains("2026-11-15 10:00:00"));
+    let still = suite.done("clock advance --until 2026-11-15T10:00");
+    assert_eq!(still.lines().last(), Some("2026-11-15 10:00:00  now"), "{still}");
+    suite.done("instances policy -a acme vm-1 --policy auto");
+    let month = suite.done("clock advance --days 31");
+    assert!(month.contains("2026-11-23 08:00:00  anchor 1, renew 1\n"), "{month}");
+    assert_eq!(month.lines().last(), Some("2026-12-16 10:00:00  now"), "{month}");
+    let list = suite.done("instances list -a acme");
+    assert!(list.contains("2026-12-30 23:59:59"), "{list}");
+    // What signs, and what begins now, goes by its time too: not by that of this machine.
+    let order = suite.done("renew -a acme vm-1 --duration 1y --unpaid --quiet");
+    let checkout =
+        suite.done(&format!("checkout -a acme {} --channel sandbox --quiet", order.trim()));
+    let secret = suite.data.path().join("sandbox").display().to_string();
+    suite.done(&format!("pay-sandbox --secret-file {secret} {}", checkout.trim()));
+    let minute = suite.done("clock advance --until 2026-12-16T10:01");
+    assert!(minute.contains("2026-12-16 10:00:05  advance 1"), "{minute}");
+    assert!(suite.done(&format!("orders get -a acme {}", order.trim())).contains("COMPLETED"));
+    let issue = ["vouchers", "issue", "-a", "acme", "--face", "CNY 10.00", "--until", "2027-01-01"];
+    assert_eq!(suite.run_words(&issue).code, 0);
+    let vouchers = suite.done("vouchers list -a acme --output json");
+    assert!(vouchers.contains("2026-12-16T02:01:00"), "{vouchers}");
+    let json = suite.done("clock advance --until 2027-01-01T00:00 --output json");
+    for line in json.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    for (line, field) in [
+        ("clock advance --until 2026-11-15T10:00", "until"),
+        ("clock advance --until soon", "--until"),
+        ("clock advance --days 0", "--days"),
+        ("clock advance", "--days"),
+    ] {
+        let bad = suite.run(line);
+        assert!(bad.code == 2 && bad.err.contains(field), "{line}: {} {}", bad.code, bad.err);
+    }
+    let folder = suite.data.path().to_str().unwrap();
+    let audit = suite.run(&format!("audit --data-dir {folder}"));
+    assert_eq!(audit.code, 0, "{}{}", audit.out, audit.err);
+    // By the real time, its terms would be somewhere else.
+    let sandbox = refused_start(&suite, &format!("--data-dir {folder}"));
+    assert!(sandbox.contains("start the suite with --sandbox-clock"), "{sandbox}");
 }

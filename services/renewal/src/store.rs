@@ -5,6 +5,7 @@
 //! also commits it. Locks are taken in one order: order, then instances by (account, id).
 
 pub mod accounts;
+pub mod agenda;
 pub mod audit;
 pub mod automatic;
 pub mod bulk;

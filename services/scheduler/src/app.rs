@@ -2,6 +2,8 @@
 
 mod error;
 mod kinds;
+mod play;
+mod sandbox;
 mod watch;
 mod work;
 
@@ -14,6 +16,8 @@ use tokio::sync::{Notify, Semaphore, watch as changes};
 pub use self::{
     error::SchedulerError,
     kinds::{Ask, Interval, KINDS, Kind, Own, Page, Services},
+    play::Stop,
+    sandbox::{Agenda, Sandbox, SandboxClock},
     work::keep_running,
 };
 use crate::{
@@ -72,6 +76,8 @@ pub struct Scheduler {
     store: Store,
     env: Env,
     services: Services,
+    /// The clock that callers may move, if it is one.
+    sandbox: Option<Sandbox>,
     /// What this one is called in leases.
     holder: String,
     plans: Vec<Plan>,
@@ -94,6 +100,7 @@ impl Scheduler {
         let plans: Vec<_> = kinds.iter().map(|kind| Plan::new(kind, settings)).collect();
         Self {
             holder: env.next_id().to_string(),
+            sandbox: None,
             desks: desks(&plans),
             plans,
             store,
@@ -102,6 +109,12 @@ impl Scheduler {
             wake: Arc::default(),
             moved: changes::Sender::new(()),
         }
+    }
+
+    /// The same, with the clock of a sandbox, which callers may move.
+    pub fn in_sandbox(mut self, sandbox: Option<Sandbox>) -> Self {
+        self.sandbox = sandbox;
+        self
     }
 
     fn plan(&self, kind: &str) -> Result<&Plan, SchedulerError> {
@@ -119,7 +132,8 @@ impl Scheduler {
         let schedule = |plan: &Plan| {
             let Plan { kind, interval, .. } = plan;
             let paused = paused.get(kind.name).copied();
-            let next = interval.filter(|_| paused.is_none());
+            // In a sandbox nothing runs by itself.
+            let next = interval.filter(|_| paused.is_none() && self.sandbox.is_none());
             Schedule {
                 kind,
                 interval: *interval,

@@ -1,11 +1,13 @@
 //! Messages to commands, results to messages, errors to statuses.
 
+pub mod clock;
 mod show;
 
 use std::{str::FromStr as _, sync::Arc};
 
 use futures::{StreamExt as _, stream::BoxStream};
 use platform::{
+    client::pass_on,
     page::{PageTokenInvalid, PageTokens, page_size},
     status::{BadRequest, status_of},
 };
@@ -153,6 +155,9 @@ fn wanted(page: &wire::PageRequest, tokens: &PageTokens) -> Result<Wanted, Statu
 
 impl From<SchedulerError> for Status {
     fn from(error: SchedulerError) -> Self {
-        status_of(&error)
+        match error {
+            SchedulerError::Remote { service, status } => pass_on(service, status),
+            error => status_of(&error),
+        }
     }
 }

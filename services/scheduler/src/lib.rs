@@ -22,20 +22,25 @@ mod store;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt as _;
 use kernel::Env;
 use platform::{
     client::{Deadlines, Peer},
     database::{Database, DatabaseUrl, Durability},
 };
-use proto::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
+use proto::scheduler::v1::{
+    clock_service_server::ClockServiceServer, scheduler_service_server::SchedulerServiceServer,
+};
 use tonic::service::RoutesBuilder;
 
 use self::{
-    app::{Interval, KINDS, Own, Scheduler, Services, Settings},
-    grpc::SchedulerGrpc,
+    app::{Agenda, Interval, KINDS, Own, Sandbox, Scheduler, Services, Settings},
+    grpc::{SchedulerGrpc, clock::ClockGrpc},
     store::{Migrator, Store},
 };
+
+pub use self::app::SandboxClock;
 
 /// How long one page of a sweep may take.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(25);
@@ -91,6 +96,10 @@ pub struct Args {
     )]
     pub schedule_pages: u8,
 
+    /// The clock that callers may move, where all services go by it.
+    #[arg(skip)]
+    pub sandbox_clock: Option<Arc<SandboxClock>>,
+
     /// Days that runs of schedules are kept; those that found nothing to do are kept for one.
     #[arg(
         long,
@@ -111,11 +120,13 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let renewal = args.renewal_address.connect_within(deadlines);
     let wallet = args.wallet_address.as_ref().context("nobody says where the wallet is")?;
     let wallet = wallet.connect_within(deadlines);
-    let database = connect(args).await?;
-    database.prepare::<Migrator>().await.context("the scheduler database is not ready")?;
+    let store = ready(args).await?;
+    if args.sandbox_clock.is_none() {
+        SandboxClock::refuse(&store).await?;
+    }
     let keep = TimeDelta::days(args.schedule_runs_days.into());
     let own = Own {
-        store: Store::new(database),
+        store,
         env,
         keep,
         #[cfg(test)]
@@ -126,10 +137,28 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
         parts: args.schedule_parts,
         pages: args.schedule_pages,
     };
-    let scheduler = Arc::new(Scheduler::new(&KINDS, Services { renewal, wallet, own }, &settings));
+    let scheduler = Scheduler::new(&KINDS, Services { renewal, wallet, own }, &settings);
+    let agenda = |services, after| Agenda::of(services, after).boxed();
+    let sandbox = args.sandbox_clock.clone().map(|clock| Sandbox::new(clock, agenda));
+    let scheduler = Arc::new(scheduler.in_sandbox(sandbox));
     app::keep_running(&scheduler);
+    routes.add_service(ClockServiceServer::new(ClockGrpc::new(Arc::clone(&scheduler))));
     routes.add_service(SchedulerServiceServer::new(SchedulerGrpc::new(scheduler)));
     Ok(())
+}
+
+/// The clock of a sandbox, which stands still until callers move it: where it has come to, and in a new
+/// sandbox at `start`. It is kept in the scheduler's database. That of a suite that goes by the real
+/// time is refused, as [`mount`] refuses that of a sandbox unless it is given its clock.
+pub async fn sandbox_clock(args: &Args, start: DateTime<Utc>) -> anyhow::Result<SandboxClock> {
+    Ok(SandboxClock::open(ready(args).await?, start).await?)
+}
+
+/// The rows of this service, once the schema is seen to.
+async fn ready(args: &Args) -> anyhow::Result<Store> {
+    let database = connect(args).await?;
+    database.prepare::<Migrator>().await.context("the scheduler database is not ready")?;
+    Ok(Store::new(database))
 }
 
 /// Brings the schema up to date.

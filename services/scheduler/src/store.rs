@@ -4,6 +4,7 @@
 
 mod migration;
 mod rows;
+mod sandbox;
 mod sql;
 
 use std::{collections::BTreeMap, ops::Range};

@@ -1,5 +1,6 @@
 //! Keeps what was decided: rows, transactions, lists.
 
+mod agenda;
 mod anchors;
 mod audit;
 mod bulk;
@@ -27,6 +28,7 @@ use sea_orm::{
 pub use platform::database::StoreError;
 
 pub use self::{
+    agenda::Agenda,
     audit::Audited,
     migration::Migrator,
     statement::{Span, Sum},

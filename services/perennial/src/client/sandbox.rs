@@ -95,7 +95,7 @@ impl SandboxArgs {
     pub async fn run(self, client: &Client) -> Result<Done, Failure> {
         let secret = self.secret()?;
         let amount = self.amount(client).await?;
-        let now = client.env.now();
+        let now = super::clock::now(client).await;
         let sent = if self.old_timestamp { now - OLD } else { now };
         let gateway = Gateway {
             client,

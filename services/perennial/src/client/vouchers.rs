@@ -192,7 +192,7 @@ impl IssueArgs {
     async fn run(self, client: &Client) -> Result<Done, Failure> {
         let grants = match &self.file {
             Some(file) => client.read_rows(file)?,
-            None => vec![self.grant(client)?],
+            None => vec![self.grant(client).await?],
         };
         let request_id = client.request_id(self.request_id);
         let request = IssueVouchersRequest { request_id, grants };
@@ -201,10 +201,10 @@ impl IssueArgs {
         Ok(Done::Whole)
     }
 
-    fn grant(&self, client: &Client) -> Result<VoucherGrant, Failure> {
+    async fn grant(&self, client: &Client) -> Result<VoucherGrant, Failure> {
         let from = match &self.from {
             Some(from) => client.instant("--from", from)?,
-            None => proto::convert::timestamp(client.env.now()),
+            None => proto::convert::timestamp(super::clock::now(client).await),
         };
         let until = self.until.as_deref().unwrap_or_default();
         let until = client.instant("--until", until)?;

@@ -2,7 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::due::pages::{Key, Place, Reach};
+use chrono::{DateTime, Utc};
+
+use super::{Orders, failure::OrderError};
+use crate::store::{
+    agenda::{self, Agenda},
+    due::pages::{Key, Place, Reach},
+};
+
+impl Orders {
+    /// What comes up after `after` that sweeps deal with.
+    pub async fn next_due(&self, after: DateTime<Utc>) -> Result<Agenda, OrderError> {
+        Ok(agenda::next(self.store.reader(), after).await?)
+    }
+}
 
 /// What came of a page, after which the next one goes on from a `P`.
 #[derive(Debug, Clone, PartialEq, Eq)]

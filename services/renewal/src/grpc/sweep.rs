@@ -3,12 +3,16 @@
 mod page;
 
 use platform::status::BadRequest;
-use proto::renewal::internal::v1::{
-    AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse, DeliverWebhooksRequest,
-    DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse, NoticeFundsRequest,
-    NoticeFundsResponse, PurgeEventsRequest, PurgeEventsResponse, RebuildDueRequest,
-    RebuildDueResponse, RemindDueRequest, RemindDueResponse, RenewDueRequest, RenewDueResponse,
-    sweep_service_server::SweepService,
+use proto::{
+    convert::{instant, required, timestamp},
+    renewal::internal::v1::{
+        AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse,
+        DeliverWebhooksRequest, DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse,
+        NextDueRequest, NextDueResponse, NoticeFundsRequest, NoticeFundsResponse,
+        PurgeEventsRequest, PurgeEventsResponse, RebuildDueRequest, RebuildDueResponse,
+        RemindDueRequest, RemindDueResponse, RenewDueRequest, RenewDueResponse,
+        sweep_service_server::SweepService,
+    },
 };
 use tonic::{Request, Response, Status};
 use tracing::instrument;
@@ -24,7 +28,7 @@ use crate::{
         rebuild::Rebuild,
         webhooks::Webhooks,
     },
-    store::due::pages::Place,
+    store::{agenda::Agenda, due::pages::Place},
     wire::count,
 };
 
@@ -202,5 +206,18 @@ impl SweepService for SweepGrpc {
         let noticed = self.orders.notice_funds(limit(request.into_inner().limit)?).await?;
         let (noted, more) = (count(noticed.noted), noticed.more);
         Ok(Response::new(NoticeFundsResponse { noted, more }))
+    }
+
+    #[instrument(skip_all)]
+    async fn next_due(
+        &self,
+        request: Request<NextDueRequest>,
+    ) -> Result<Response<NextDueResponse>, Status> {
+        let mut bad = BadRequest::default();
+        let after = required(request.into_inner().after).and_then(instant);
+        let Some(after) = bad.field("after", after) else { return Err(bad.into_status()) };
+        let Agenda { time, retry_time } = self.orders.next_due(after).await?;
+        let (time, retry_time) = (time.map(timestamp), retry_time.map(timestamp));
+        Ok(Response::new(NextDueResponse { time, retry_time }))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use platform::status::{ApiError, INTERNAL};
-use tonic::Code;
+use platform::status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, SERVICE_UNAVAILABLE};
+use tonic::{Code, Status};
 
 use crate::store::StoreError;
 
@@ -14,6 +14,14 @@ pub enum SchedulerError {
     UnknownKind(String),
     #[error("there is no run {0:?}")]
     UnknownRun(String),
+    #[error("the clock of this suite is the real one; `serve --sandbox-clock` makes one to move")]
+    NoSandbox,
+    #[error("the instant {0}")]
+    BadInstant(&'static str),
+    #[error("somebody else is moving the clock")]
+    Busy,
+    #[error("the {service} service, which does the work, failed: {}", .status.message())]
+    Remote { service: &'static str, status: Status },
     #[error("the rows of the scheduler failed")]
     Store(#[from] StoreError),
 }
@@ -22,6 +30,10 @@ impl ApiError for SchedulerError {
     fn code(&self) -> Code {
         match self {
             Self::UnknownKind(_) | Self::UnknownRun(_) => Code::NotFound,
+            Self::NoSandbox => Code::FailedPrecondition,
+            Self::BadInstant(_) => Code::InvalidArgument,
+            Self::Busy => Code::Aborted,
+            Self::Remote { .. } => Code::Unavailable,
             Self::Store(_) => Code::Internal,
         }
     }
@@ -30,6 +42,10 @@ impl ApiError for SchedulerError {
         match self {
             Self::UnknownKind(_) => "SCHEDULE_NOT_FOUND",
             Self::UnknownRun(_) => "RUN_NOT_FOUND",
+            Self::NoSandbox => "SANDBOX_CLOCK_OFF",
+            Self::BadInstant(_) => INVALID_REQUEST,
+            Self::Busy => BUSY,
+            Self::Remote { .. } => SERVICE_UNAVAILABLE,
             Self::Store(_) => INTERNAL,
         }
     }
@@ -38,7 +54,10 @@ impl ApiError for SchedulerError {
         match self {
             Self::UnknownKind(kind) => HashMap::from([("kind".to_owned(), kind.clone())]),
             Self::UnknownRun(id) => HashMap::from([("run_id".to_owned(), id.clone())]),
-            Self::Store(_) => HashMap::new(),
+            Self::Remote { service, .. } => {
+                HashMap::from([("service".to_owned(), (*service).to_owned())])
+            }
+            _ => HashMap::new(),
         }
     }
 }

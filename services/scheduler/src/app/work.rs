@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::OptionFuture};
 use platform::client::safe;
 use tokio::{sync::Mutex, time::timeout};
 use tonic::Status;
@@ -36,6 +36,7 @@ pub fn keep_running(scheduler: &Arc<Scheduler>) {
                 tracing::warn!(%error, "could not see what is due");
                 true
             });
+            scheduler.keep_up().await;
             // Without schedules there is nothing to look for but what is asked for here.
             let looks = waiting || scheduler.plans.iter().any(|plan| plan.interval.is_some());
             drop(scheduler);
@@ -89,6 +90,8 @@ impl Scheduler {
     async fn turn(&self, desk: usize) -> Result<bool, StoreError> {
         let desk = &self.desks[desk];
         let mut ran = false;
+        let turn = self.sandbox.as_ref().map(|sandbox| sandbox.turn.lock());
+        let _stands_still = OptionFuture::from(turn).await;
         while let Some((plan, job)) = self.job(desk, &self.store.board().await?) {
             let claim = self.store.claim(&job, &self.holder, self.env.now()).await?;
             // Somebody else was faster.
@@ -117,7 +120,8 @@ impl Scheduler {
             {
                 return Some((plan, Job { kind, planned, shards, asked: true }));
             }
-            let interval = plan.interval.filter(|_| !board.paused.contains_key(kind));
+            let by_itself = self.sandbox.is_none() && !board.paused.contains_key(kind);
+            let interval = plan.interval.filter(|_| by_itself);
             let Some(interval) = interval else { continue };
             match domain::next(now, interval, &lease) {
                 Next::Nothing => {}

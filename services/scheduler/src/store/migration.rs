@@ -1,6 +1,7 @@
 //! The schema of this service, version by version. A released migration is never edited.
 
 mod m20261122_000001_leases_and_runs;
+mod m20261122_000002_sandbox_clock;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait::async_trait, sea_orm::DynIden,
@@ -13,7 +14,10 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_leases_and_runs::Migration)]
+        vec![
+            Box::new(m20261122_000001_leases_and_runs::Migration),
+            Box::new(m20261122_000002_sandbox_clock::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

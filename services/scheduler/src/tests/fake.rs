@@ -1,19 +1,21 @@
 //! What does the work in tests: answers pages as it is told, and remembers which it was asked for.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tonic::Status;
 
 use crate::{
-    app::{Ask, Kind, Page},
+    app::{Agenda, Ask, Kind, Page},
     domain::Tally,
 };
 
@@ -29,6 +31,10 @@ pub struct Fake {
     gate: Semaphore,
     under_way: AtomicUsize,
     most: AtomicUsize,
+    /// When things come up for the first time.
+    comes_up: Mutex<BTreeSet<DateTime<Utc>>>,
+    /// When things are tried again.
+    retry_time: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Default for Fake {
@@ -39,6 +45,8 @@ impl Default for Fake {
             gate: Semaphore::new(1_000_000),
             under_way: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            comes_up: Mutex::default(),
+            retry_time: Mutex::default(),
         }
     }
 }
@@ -67,6 +75,19 @@ impl Fake {
     /// Lets so many pages pass.
     pub fn open(&self, pages: usize) {
         self.gate.add_permits(pages);
+    }
+
+    /// Something comes up at each of `times`; from `retry` on something is tried again in vain.
+    pub fn comes_up(&self, times: &[DateTime<Utc>], retry: Option<DateTime<Utc>>) {
+        *self.comes_up.lock().unwrap() = times.iter().copied().collect();
+        *self.retry_time.lock().unwrap() = retry;
+    }
+
+    /// What comes up after `after`.
+    pub fn agenda(&self, after: DateTime<Utc>) -> Agenda {
+        let later = (Bound::Excluded(after), Bound::Unbounded);
+        let time = self.comes_up.lock().unwrap().range(later).next().copied();
+        Agenda { time, retry_time: *self.retry_time.lock().unwrap() }
     }
 
     /// What was asked for: kind, first shard, cursor.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{Code, CodeRefused, Grant, MAX_SKEW, Voucher},
-    store::Codes,
+    store::{Agenda, Codes},
 };
 
 const ISSUE_CODES: &str = "IssueVoucherCodes";
@@ -155,6 +155,11 @@ impl Wallets {
             Ok(Swept { done, more })
         })
         .await
+    }
+
+    /// What comes up after `after` that sweeps deal with.
+    pub async fn next_due(&self, after: DateTime<Utc>) -> Result<Agenda, WalletError> {
+        Ok(self.store.next_due(after).await?)
     }
 
     /// Writes down in events where at most `limit` chains of hashes stand that have grown since,

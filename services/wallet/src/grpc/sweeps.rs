@@ -1,7 +1,8 @@
 //! `SweepService`, for the scheduler.
 
+use platform::status::BadRequest;
 use proto::{
-    convert::timestamp,
+    convert::{instant, required, timestamp},
     wallet::internal::v1::{self as pb, sweep_service_server::SweepService},
 };
 use tonic::{Request, Response, Status};
@@ -59,6 +60,19 @@ impl SweepService for WalletGrpc {
     }
 
     #[instrument(skip_all, err(level = "debug"))]
+    async fn next_due(
+        &self,
+        request: Request<pb::NextDueRequest>,
+    ) -> Result<Response<pb::NextDueResponse>, Status> {
+        let mut bad = BadRequest::default();
+        let after = required(request.into_inner().after).and_then(instant);
+        let Some(after) = bad.field("after", after) else { return Err(bad.into_status()) };
+        let next = self.wallets.next_due(after).await?;
+        let (time, retry_time) = (next.time.map(timestamp), next.retry_time.map(timestamp));
+        Ok(Response::new(pb::NextDueResponse { time, retry_time }))
+    }
+
+    #[instrument(skip_all, err(level = "debug"))]
     async fn list_fundings(
         &self,
         request: Request<pb::ListFundingsRequest>,
@@ -75,7 +89,7 @@ impl SweepService for WalletGrpc {
 }
 
 fn limit(asked: i32) -> Result<u64, Status> {
-    let mut bad = platform::status::BadRequest::default();
+    let mut bad = BadRequest::default();
     match bad.field("limit", u64::try_from(asked).map_err(|_| "must not be negative")) {
         None => Err(bad.into_status()),
         Some(0) => Ok(USUAL),

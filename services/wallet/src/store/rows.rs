@@ -31,7 +31,7 @@ pub fn micros(instant: DateTime<Utc>) -> i64 {
     instant.timestamp_micros()
 }
 
-fn instant(micros: i64) -> Result<DateTime<Utc>, StoreError> {
+pub fn instant(micros: i64) -> Result<DateTime<Utc>, StoreError> {
     DateTime::from_timestamp_micros(micros)
         .ok_or_else(|| StoreError::unreadable("an instant out of range"))
 }
