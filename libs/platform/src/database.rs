@@ -237,6 +237,16 @@ impl Database {
         Ok(survey)
     }
 
+    /// Closes its connections, once what they are at has ended; whoever asks from now on is refused. The
+    /// last one that closes a SQLite file leaves nothing beside it.
+    pub async fn close(self) {
+        for connection in [self.reader, self.writer] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "a database could not be closed");
+            }
+        }
+    }
+
     /// What has been asked of this database so far, through this handle and its clones.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -8,7 +8,7 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
 };
-use futures::Stream;
+use futures::{Stream, future::join_all};
 use opentelemetry::{global, propagation::Extractor};
 use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,10 @@ use tonic_reflection::server::Builder as Reflection;
 use tracing::{Span, info};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::memory::MemoryListener;
+use crate::{database::Database, memory::MemoryListener};
+
+/// How long databases may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Where and how to serve.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,6 +57,8 @@ pub struct Serving {
     pub descriptors: &'static [u8],
     /// Where the services in this process call each other, if they do.
     pub memory: Option<MemoryListener>,
+    /// The services' databases, which are closed last.
+    pub databases: Vec<Database>,
 }
 
 /// Says that the server closes. Every request carries it among its extensions: whoever answers with
@@ -93,9 +98,9 @@ pub async fn serve(
     args: &ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Serving { routes, names, descriptors, memory } = serving;
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for name in names.iter().map(String::as_str).chain([""]) {
+    let Serving { routes, names, descriptors, memory, databases } = serving;
+    let (mut health, health_service) = tonic_health::server::health_reporter();
+    for name in every(&names) {
         health.set_service_status(name, ServingStatus::Serving).await;
     }
     let routes = routes.add_service(health_service);
@@ -113,8 +118,12 @@ pub async fn serve(
 
     info!(address = %listener.local_addr()?, "serving");
     let closed = async {
-        close(stop.clone(), drain, health, names).await;
+        close(stop.clone(), drain, &health, &names).await;
         closing.0.cancel();
+        // Whoever watches the health has been told; a watch that does not end would hold the server.
+        for name in every(&names) {
+            health.clear_service_status(name).await;
+        }
     };
     // The builder's own setting does not reach connections that are accepted outside of it; without
     // it an answer of several frames waits for the other side's delayed acknowledgement.
@@ -133,6 +142,7 @@ pub async fn serve(
     }
     inner_stop.cancel();
     tokio::time::timeout(timeout, inner).await.ok();
+    close_all(databases).await;
     info!("stopped");
     Ok(())
 }
@@ -191,14 +201,27 @@ async fn serve_memory(
 async fn close(
     stop: CancellationToken,
     drain: Duration,
-    health: HealthReporter,
-    names: Vec<String>,
+    health: &HealthReporter,
+    names: &[String],
 ) {
     stop.cancelled().await;
-    for name in names.iter().map(String::as_str).chain([""]) {
+    for name in every(names) {
         health.set_service_status(name, ServingStatus::NotServing).await;
     }
     tokio::time::sleep(drain).await;
+}
+
+/// Each of `names`, and the server as a whole.
+fn every(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str).chain([""])
+}
+
+/// Closes what nobody asks any more: the files of SQLite are then whole by themselves.
+async fn close_all(databases: Vec<Database>) {
+    let closed = join_all(databases.into_iter().map(Database::close));
+    if tokio::time::timeout(CLOSING, closed).await.is_err() {
+        info!("databases were left open");
+    }
 }
 
 /// Generic clients see the named services and health, and no others.

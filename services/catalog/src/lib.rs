@@ -56,15 +56,16 @@ pub struct Args {
     pub catalog_follow_seconds: u64,
 }
 
-/// Connects the database, compiles what it holds, and adds the service to `routes`.
-pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+/// Connects the database, compiles what it holds, and adds the service to `routes`. Answers with the
+/// database, which is to be closed last.
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<Database> {
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the catalog schema is not ready")?;
-    let catalogs = Catalogs::load(Store::new(database), env).await;
+    let catalogs = Catalogs::load(Store::new(database.clone()), env).await;
     let catalogs = Arc::new(catalogs.context("could not read the catalogs")?);
     app::keep_following(&catalogs, Duration::from_secs(args.catalog_follow_seconds));
     routes.add_service(CatalogServiceServer::new(CatalogGrpc::new(catalogs)));
-    Ok(())
+    Ok(database)
 }
 
 /// Brings the schema of the catalog database up to date.

@@ -75,6 +75,7 @@ pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<Str
         names: Vec::new(),
         descriptors: proto::PUBLIC_DESCRIPTORS,
         memory: Some(listener),
+        databases: Vec::new(),
     };
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let listen = socket.local_addr()?;

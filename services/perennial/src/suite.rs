@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use kernel::Env;
 use platform::{
     client::Peer,
-    database::DatabaseUrl,
+    database::{Database, DatabaseUrl},
     memory::{MemoryConnector, MemoryListener},
     serve::Serving,
 };
@@ -114,17 +114,19 @@ impl SuiteArgs {
     ) -> anyhow::Result<Serving> {
         let mut routes = Routes::builder();
         let wired = self.wired(&connector);
+        let mut databases = Vec::new();
         for role in Role::ALL.into_iter().filter(|&role| self.runs(role)) {
-            wired
-                .mount_one(role, env.clone(), &mut routes)
-                .await
-                .with_context(|| format!("could not start the {} service", role.name()))?;
+            let mounted = wired.mount_one(role, env.clone(), &mut routes).await;
+            let database =
+                mounted.with_context(|| format!("could not start the {} service", role.name()))?;
+            databases.push(database);
         }
         Ok(Serving {
             routes: routes.routes(),
             names: self.service_names()?,
             descriptors: proto::PUBLIC_DESCRIPTORS,
             memory: Some(listener),
+            databases,
         })
     }
 
@@ -151,7 +153,7 @@ impl SuiteArgs {
         role: Role,
         env: Env,
         routes: &mut RoutesBuilder,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Database> {
         match role {
             Role::Catalog => catalog::mount(&self.catalog, env, routes).await,
             Role::Renewal => renewal::mount(&self.renewal, env, routes).await,

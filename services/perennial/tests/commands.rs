@@ -10,6 +10,7 @@ use kernel::{Env, env::ManualClock};
 use perennial::{serve, suite::SuiteArgs};
 use platform::serve::ServeArgs;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const CHANNELS: &str = "
@@ -24,7 +25,8 @@ channels:
 struct Suite {
     address: String,
     data: TempDir,
-    _stop: DropGuard,
+    served: JoinHandle<anyhow::Result<()>>,
+    stop: DropGuard,
 }
 
 #[derive(clap::Parser)]
@@ -83,8 +85,9 @@ impl Suite {
         let Settings { mut suite, serve } = Settings::try_parse_from(words).expect("good settings");
         let env = world(&mut suite).await;
         let stop = CancellationToken::new();
-        let (address, _) = serve::start(suite, serve, env, stop.clone()).await.expect("a start");
-        Self { address: format!("http://{address}"), data, _stop: stop.drop_guard() }
+        let started = serve::start(suite, serve, env, stop.clone()).await;
+        let (address, served) = started.expect("a start");
+        Self { address: format!("http://{address}"), data, served, stop: stop.drop_guard() }
     }
 
     /// Runs `perennial` with the words of `line`, split at spaces.
@@ -578,4 +581,19 @@ async fn a_sandbox_lives_through_time_by_commands() {
     // By the real time, its terms would be somewhere else.
     let sandbox = refused_start(&suite, &format!("--data-dir {folder}"));
     assert!(sandbox.contains("start the suite with --sandbox-clock"), "{sandbox}");
+}
+
+// Whoever copies the files of a suite that has stopped has everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suite_that_has_stopped_leaves_whole_files() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    suite.done("renew -a acme vm-1 --duration 1m");
+    let Suite { data, served, stop, .. } = suite;
+    drop(stop);
+    served.await.expect("it does not break").expect("it stops");
+    let files = std::fs::read_dir(data.path()).expect("the folder is ours");
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    let beside: Vec<_> = names.filter(|name| name.contains(".db-")).collect();
+    assert_eq!(beside, Vec::<String>::new());
 }

@@ -95,12 +95,13 @@ pub struct Args {
     pub webhook_ca_file: Option<PathBuf>,
 }
 
-/// Connects to the database, sees to its schema, and adds the services to `routes`.
-pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+/// Connects to the database, sees to its schema, and adds the services to `routes`. Answers with the
+/// database, which is to be closed last.
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<Database> {
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the renewal database is not ready")?;
     outbox::begin(&database).await.context("the renewal service's events are not ready")?;
-    let store = Store::new(database);
+    let store = Store::new(database.clone());
     let catalog: Arc<dyn Pricing> = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
     let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
     let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
@@ -130,7 +131,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     routes.add_service(SweepServiceServer::new(sweeps));
     routes.add_service(EventServiceServer::new(EventGrpc::new(events)));
     routes.add_service(WebhookServiceServer::new(WebhookGrpc::new(webhooks, env)));
-    Ok(())
+    Ok(database)
 }
 
 /// The bounds of a day.

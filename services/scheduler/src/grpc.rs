@@ -5,10 +5,15 @@ mod show;
 
 use std::{str::FromStr as _, sync::Arc};
 
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{
+    StreamExt as _,
+    future::ready,
+    stream::{self, BoxStream},
+};
 use platform::{
-    client::pass_on,
+    client::{no_answer, pass_on},
     page::{PageTokenInvalid, PageTokens, page_size},
+    serve::Stopping,
     status::{BadRequest, status_of},
 };
 use proto::{
@@ -112,13 +117,22 @@ impl SchedulerService for SchedulerGrpc {
         &self,
         request: Request<pb::WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let stopping = Stopping::of(&request);
         let runs = self.scheduler.watch(run_id(&request.get_ref().run_id)?).await?;
         let scheduler = Arc::clone(&self.scheduler);
         let answers = runs.map(move |run| {
             let run = Some(show::run(&run?, scheduler.now()));
             Ok(pb::WatchRunResponse { run })
         });
-        Ok(Response::new(answers.boxed()))
+        // The run goes on, perhaps elsewhere; the server closes only after its last answer.
+        let closing = stream::once(async move {
+            stopping.stopped().await;
+            Err(no_answer("scheduler", "the scheduler is stopping; watch the run again"))
+        });
+        let told = answers.map(Some).chain(stream::iter([None]));
+        let closed = closing.map(Some).chain(stream::iter([None]));
+        let told = stream::select(told, closed).scan((), |(), answer| ready(answer));
+        Ok(Response::new(told.boxed()))
     }
 }
 

@@ -111,16 +111,17 @@ pub struct Args {
 }
 
 /// Connects to the database, sees to its schema, adds the service to `routes`, and sweeps from now on
-/// for as long as the routes live.
+/// for as long as the routes live. Answers with the database, which is to be closed last.
 ///
 /// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
 /// [`migrate`] changes it.
-pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<Database> {
     let deadlines = Deadlines { request: SWEEP_DEADLINE, ..Deadlines::default() };
     let renewal = args.renewal_address.connect_within(deadlines);
     let wallet = args.wallet_address.as_ref().context("nobody says where the wallet is")?;
     let wallet = wallet.connect_within(deadlines);
-    let store = ready(args).await?;
+    let database = ready(args).await?;
+    let store = Store::new(database.clone());
     if args.sandbox_clock.is_none() {
         SandboxClock::refuse(&store).await?;
     }
@@ -144,21 +145,21 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     app::keep_running(&scheduler);
     routes.add_service(ClockServiceServer::new(ClockGrpc::new(Arc::clone(&scheduler))));
     routes.add_service(SchedulerServiceServer::new(SchedulerGrpc::new(scheduler)));
-    Ok(())
+    Ok(database)
 }
 
 /// The clock of a sandbox, which stands still until callers move it: where it has come to, and in a new
 /// sandbox at `start`. It is kept in the scheduler's database. That of a suite that goes by the real
 /// time is refused, as [`mount`] refuses that of a sandbox unless it is given its clock.
 pub async fn sandbox_clock(args: &Args, start: DateTime<Utc>) -> anyhow::Result<SandboxClock> {
-    Ok(SandboxClock::open(ready(args).await?, start).await?)
+    Ok(SandboxClock::open(Store::new(ready(args).await?), start).await?)
 }
 
-/// The rows of this service, once the schema is seen to.
-async fn ready(args: &Args) -> anyhow::Result<Store> {
+/// The database of this service, once the schema is seen to.
+async fn ready(args: &Args) -> anyhow::Result<Database> {
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the scheduler database is not ready")?;
-    Ok(Store::new(database))
+    Ok(database)
 }
 
 /// Brings the schema up to date.

@@ -55,20 +55,20 @@ pub struct Args {
 }
 
 /// Connects to the database, sees to its schema, and adds the services and the route of
-/// the channels' callbacks to `routes`.
+/// the channels' callbacks to `routes`. Answers with the database, which is to be closed last.
 ///
 /// On SQLite the schema is brought up to date; on PostgreSQL an older one is refused, because only
 /// [`migrate`] changes it.
-pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<()> {
+pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow::Result<Database> {
     let channels = channels::load(args.wallet_channels.as_deref())?;
     let database = connect(args).await?;
     database.prepare::<Migrator>().await.context("the wallet database is not ready")?;
     outbox::begin(&database).await.context("the wallet's events are not ready")?;
-    let wallets = Wallets::start(Store::new(database), env, channels);
+    let wallets = Wallets::start(Store::new(database.clone()), env, channels);
     WalletGrpc::new(wallets.clone()).add_to(routes);
     let all = std::mem::take(routes).routes().into_axum_router();
     *routes = all.merge(http::routes(wallets)).into();
-    Ok(())
+    Ok(database)
 }
 
 /// Adds the same services to `routes` for an audit: they answer from the rows as they are, and what

@@ -1,12 +1,15 @@
 use chrono::TimeDelta;
 use futures::{StreamExt as _, TryStreamExt as _};
 use kernel::env::ManualClock;
-use platform::client::Peer;
-use tonic::Status;
+use platform::{client::Peer, serve::Stopping};
+use proto::scheduler::v1::{self as pb, scheduler_service_server::SchedulerService as _};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Status};
 
 use super::*;
 use crate::{
     domain::{LEASE, State, Tally},
+    grpc::SchedulerGrpc,
     store::Job,
     tests::{Fake, TEST_KINDS, stores},
 };
@@ -429,6 +432,27 @@ async fn who_looks_on_elsewhere_sees_it_too() {
         let steps = elsewhere.scheduler.watch(asked.id).await.unwrap();
         let (steps, ()) = tokio::join!(steps.try_collect::<Vec<_>>(), here.work());
         assert_eq!(steps.unwrap().last().unwrap().state(), State::Done);
+    })
+    .await;
+}
+
+// A run may take longer than a server may take to close.
+#[tokio::test]
+async fn who_looks_on_is_told_that_the_server_closes() {
+    on_each("watch_closing", async |world| {
+        let desktop = world.scheduler(&[]);
+        let asked = desktop.scheduler.run_now("alone").await.unwrap();
+        let stop = CancellationToken::new();
+        let mut request = Request::new(pb::WatchRunRequest { run_id: asked.id.to_string() });
+        request.extensions_mut().insert(Stopping::from(stop.clone()));
+        let steps = SchedulerGrpc::new(desktop.scheduler).watch_run(request).await.unwrap();
+        let mut steps = steps.into_inner();
+        assert!(steps.next().await.unwrap().is_ok());
+
+        stop.cancel();
+
+        assert_eq!(steps.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
+        assert!(steps.next().await.is_none());
     })
     .await;
 }

@@ -72,9 +72,8 @@ async fn a_request_in_flight_is_finished_before_the_server_closes() {
 
     stop.cancel();
     assert_eq!(watched.message().await.unwrap().unwrap().status(), Answer::NotServing);
-    drop(watched);
-    while health(&peer, "").await.is_ok() {}
-    assert_eq!(health(&peer, "").await, Err(tonic::Code::Unavailable), "nobody new is let in");
+    assert!(watched.message().await.unwrap().is_none(), "a watch does not hold the server");
+    assert_eq!(gone(&peer).await, tonic::Code::Unavailable, "nobody new is let in");
     assert!(!served.is_finished() && !in_flight.is_finished());
 
     go.notify_one();

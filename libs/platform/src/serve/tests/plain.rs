@@ -19,6 +19,7 @@ async fn with_routes(stop: &CancellationToken, seconds: u64) -> Peer {
         names: Vec::new(),
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory: None,
+        databases: Vec::new(),
     };
     let args = ServeArgs { listen: address, request_timeout_seconds: seconds, drain_seconds: 0 };
     let stop = stop.clone();
