@@ -22,7 +22,7 @@ mod migration;
 mod sql;
 
 use chrono::{DateTime, Utc};
-use platform::database::{Backend, Database};
+use platform::database::{Backend, Database, MaybeTransient, Trouble};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value, sea_query::ArrayType};
 use uuid::Uuid;
 
@@ -65,6 +65,15 @@ pub enum ReadError {
     /// The database failed.
     #[error("the outbox could not be read")]
     Database(#[from] DbErr),
+}
+
+impl MaybeTransient for ReadError {
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::CursorExpired(_) => Trouble::Lasting,
+            Self::Database(error) => error.trouble(),
+        }
+    }
 }
 
 /// Adds `events`, in this order, in one statement; none is no statement. `connection` is the

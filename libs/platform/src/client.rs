@@ -16,7 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::{
     memory::MemoryConnector,
-    status::{ERROR_DOMAIN, INTERNAL, SERVICE_UNAVAILABLE, reason},
+    status::{ERROR_DOMAIN, INTERNAL, LATER, SERVICE_UNAVAILABLE, reason},
 };
 
 /// How often a safe call is made in all.
@@ -172,12 +172,7 @@ pub fn is_open(status: &Status) -> bool {
 /// call did.
 #[must_use]
 pub fn no_answer(service: &str, why: &str) -> Status {
-    let details = ErrorDetails::with_error_info(
-        SERVICE_UNAVAILABLE,
-        ERROR_DOMAIN,
-        [("service".to_owned(), service.to_owned())],
-    );
-    Status::with_error_details(Code::Unavailable, why, details)
+    Status::with_error_details(Code::Unavailable, why, details_of(SERVICE_UNAVAILABLE, service))
 }
 
 /// What a caller of ours is told when `service` answered us with `status`: a refusal as it is, and
@@ -193,16 +188,22 @@ pub fn pass_on(service: &str, status: Status) -> Status {
         _ => (Code::Unavailable, SERVICE_UNAVAILABLE),
     };
     tracing::warn!(peer.service = service, error = %status, "a call to another service failed");
-    let details = ErrorDetails::with_error_info(
-        reason,
-        ERROR_DOMAIN,
-        [("service".to_owned(), service.to_owned())],
-    );
+    let details = details_of(reason, service);
     let message = match code {
         Code::Internal => "internal error".to_owned(),
         _ => format!("the {service} service is not available; repeat the call"),
     };
     Status::with_error_details(code, message, details)
+}
+
+/// What is said of a `service` that does not work: which it is, and when to come again.
+fn details_of(reason: &str, service: &str) -> ErrorDetails {
+    let metadata = [("service".to_owned(), service.to_owned())];
+    let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata);
+    if reason == SERVICE_UNAVAILABLE {
+        details.set_retry_info(Some(LATER));
+    }
+    details
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ pub const INVALID_REQUEST: &str = "INVALID_REQUEST";
 /// Reason of a call that lost a race, or met another call at work: repeat it as a whole.
 pub const BUSY: &str = "BUSY";
 
-/// Reason of a call that needs another service, which did not answer: repeat the same call.
+/// Reason of a call that needs another service, or a database, which did not answer: repeat the same
+/// call.
 pub const SERVICE_UNAVAILABLE: &str = "SERVICE_UNAVAILABLE";
 
 /// Reason of a failure that is ours; the log has the causes.
@@ -22,6 +23,9 @@ pub const INTERNAL: &str = "INTERNAL";
 
 /// Metadata key that marks the answer to a repeated call (O-3).
 pub const REPLAYED_KEY: &str = "idempotent-replayed";
+
+/// When to try again what is not there, or is at its limit.
+pub const LATER: Duration = Duration::from_secs(1);
 
 /// The most text in the details of a status, in bytes. Details and message travel in the trailers,
 /// and clients refuse a whole answer whose trailers are above 8 KiB or so.
@@ -63,11 +67,12 @@ pub trait ApiError: Error {
         Vec::new()
     }
 
-    /// When to try again; by default soon after a lost race, and later at a limit.
+    /// When to try again; by default soon after a lost race, and [`LATER`] at a limit, or where
+    /// something is not there.
     fn retry_after(&self) -> Option<Duration> {
         match self.code() {
             Code::Aborted => Some(Duration::from_millis(100)),
-            Code::ResourceExhausted => Some(Duration::from_secs(1)),
+            Code::ResourceExhausted | Code::Unavailable => Some(LATER),
             _ => None,
         }
     }
@@ -95,6 +100,10 @@ pub fn status_of(error: &dyn ApiError) -> Status {
         Code::Internal | Code::Unknown | Code::DataLoss => {
             tracing::error!(reason = error.reason(), error = %chain(error), "request failed");
             "internal error".to_owned()
+        }
+        Code::Unavailable => {
+            tracing::error!(reason = error.reason(), error = %chain(error), "request failed");
+            "not available at the moment; repeat the call".to_owned()
         }
         _ => error.to_string(),
     };

@@ -7,6 +7,7 @@ mod quote;
 use std::{collections::BTreeMap, sync::Arc};
 
 use platform::{
+    database::MaybeTransient as _,
     page::{PageTokenInvalid, PageTokens, page_size},
     status::{self, ApiError, BadRequest, Violation, status_of},
 };
@@ -188,7 +189,7 @@ impl ApiError for CatalogError {
                 Code::NotFound
             }
             Self::ClockSkew { .. } | Self::Price(_) => Code::FailedPrecondition,
-            Self::Store(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
         }
     }
 
@@ -197,7 +198,7 @@ impl ApiError for CatalogError {
             Self::ProductNotFound(_) => "PRODUCT_NOT_FOUND",
             Self::ClockSkew { .. } => "CLOCK_SKEW",
             Self::Price(refused) => NoPrice(refused).reason(),
-            Self::Store(_) => status::INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
         }
     }
 
@@ -221,7 +222,7 @@ impl ApiError for ApplyError {
             Self::Invalid(_) => Code::InvalidArgument,
             Self::Immutable(_) => Code::FailedPrecondition,
             Self::Busy => Code::Aborted,
-            Self::Store(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
         }
     }
 
@@ -230,7 +231,7 @@ impl ApiError for ApplyError {
             Self::Invalid(_) => "CATALOG_INVALID",
             Self::Immutable(_) => "PRICE_VERSION_IMMUTABLE",
             Self::Busy => status::BUSY,
-            Self::Store(_) => status::INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
         }
     }
 

@@ -227,8 +227,9 @@ impl ApiError for WalletError {
             | Self::Events(outbox::ReadError::CursorExpired(_)) => Code::InvalidArgument,
             Self::SignatureInvalid(_) => Code::Unauthenticated,
             Self::LostRace => Code::Aborted,
-            Self::Store(error) if error.is_transient() => Code::Aborted,
-            Self::Store(_) | Self::Events(_) | Self::NoOutcome => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
+            Self::Events(error) => error.trouble().code(),
+            Self::NoOutcome => Code::Internal,
             Self::Together(error) => error.code(),
         }
     }
@@ -250,9 +251,10 @@ impl ApiError for WalletError {
             Self::SignatureInvalid(_) => "SIGNATURE_INVALID",
             Self::BadCallback { .. } => INVALID_REQUEST,
             Self::LostRace => BUSY,
-            Self::Store(error) if error.is_transient() => BUSY,
+            Self::Store(error) => error.trouble().reason(),
             Self::Events(outbox::ReadError::CursorExpired(_)) => Reason::CursorExpired.code(),
-            Self::Store(_) | Self::Events(_) | Self::NoOutcome => INTERNAL,
+            Self::Events(error) => error.trouble().reason(),
+            Self::NoOutcome => INTERNAL,
             Self::Together(error) => error.reason(),
         }
     }

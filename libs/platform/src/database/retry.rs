@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
+use tonic::Code;
+
+use crate::status::{BUSY, INTERNAL, SERVICE_UNAVAILABLE};
 
 /// How often an operation is tried in all.
 const ATTEMPTS: u32 = 5;
@@ -23,6 +26,28 @@ pub enum Trouble {
     Locked,
     /// There is no connection: nothing that would be asked now can be done.
     Unreachable,
+}
+
+impl Trouble {
+    /// What a caller is told of a database's failure: whether to repeat the call.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::LostRace | Self::Locked => Code::Aborted,
+            Self::Unreachable => Code::Unavailable,
+            Self::Lasting => Code::Internal,
+        }
+    }
+
+    /// The reason that goes with the [`code`](Trouble::code).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::LostRace | Self::Locked => BUSY,
+            Self::Unreachable => SERVICE_UNAVAILABLE,
+            Self::Lasting => INTERNAL,
+        }
+    }
 }
 
 /// An error that may be gone if the same transaction is run again.
@@ -60,11 +85,13 @@ fn trouble_of(code: &str) -> Trouble {
     match code {
         "40001" | "40P01" => Trouble::LostRace,
         "55P03" => Trouble::Locked,
-        // Shutting down, or ended by the operator: the connection is gone.
-        "57P01" | "57P02" | "57P03" => Trouble::Unreachable,
+        // Shutting down, or ended by the operator: the connection is gone. No connection is left.
+        "57P01" | "57P02" | "57P03" | "53300" => Trouble::Unreachable,
         // SQLite's codes are numbers; the low byte is the primary one: 5 is busy, 6 is locked.
         code if code.len() < 5 => match code.parse::<u32>().map(|code| code & 0xff) {
             Ok(5 | 6) => Trouble::LostRace,
+            // The file cannot be opened.
+            Ok(14) => Trouble::Unreachable,
             _ => Trouble::Lasting,
         },
         _ => Trouble::Lasting,

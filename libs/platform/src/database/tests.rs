@@ -4,6 +4,7 @@ use sea_orm_migration::{
     prelude::{DeriveMigrationName, SchemaManager, async_trait},
     sea_orm::DynIden,
 };
+use tonic::Code;
 
 mod postgres;
 mod reading;
@@ -152,6 +153,26 @@ async fn only_a_lost_race_is_run_again_and_not_for_ever() {
         .await;
         assert_eq!(result, Err(Fails { of }));
         assert_eq!(made, attempts);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_reaches_is_not_there_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    database.clone().close().await;
+    let asked = database.reader().execute_unprepared("SELECT 1").await.unwrap_err();
+    let begun = database.begin_write().await.unwrap_err();
+    for error in [asked, begun] {
+        assert_eq!(error.trouble(), Trouble::Unreachable, "{error:?}");
+    }
+    for (of, code, reason) in [
+        (Trouble::LostRace, Code::Aborted, "BUSY"),
+        (Trouble::Locked, Code::Aborted, "BUSY"),
+        (Trouble::Unreachable, Code::Unavailable, "SERVICE_UNAVAILABLE"),
+        (Trouble::Lasting, Code::Internal, "INTERNAL"),
+    ] {
+        assert_eq!((of.code(), of.reason()), (code, reason));
     }
 }
 

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
 use kernel::env::{Clock as _, ManualClock};
-use platform::database::Database;
+use platform::{database::Database, status::ApiError as _};
 use tempfile::TempDir;
+use tonic::Code;
 
 use super::*;
 use crate::{domain::document::tests::small, store::Migrator};
@@ -178,5 +179,15 @@ async fn rules_are_kept_over_time() {
         assert_eq!(over_time, [(DateTime::UNIX_EPOCH, 0), (world.clock.now(), 5)]);
         assert_ne!(etag(&snapshot), before);
         assert_eq!(etag(&snapshot), etag(&catalogs.snapshot()));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_reaches_is_to_be_asked_again() {
+    for world in World::all().await {
+        let catalogs = world.replica().await;
+        world.database.clone().close().await;
+        let error = catalogs.apply(&small(""), false).await.unwrap_err();
+        assert_eq!((error.code(), error.reason()), (Code::Unavailable, "SERVICE_UNAVAILABLE"));
     }
 }

@@ -106,7 +106,6 @@ impl ApiError for CallError {
         match self {
             Self::AccountNotFound(_) | Self::InstanceNotFound(_) => Code::NotFound,
             Self::EtagStale(_) | Self::Busy => Code::Aborted,
-            Self::Store(error) if error.is_transient() => Code::Aborted,
             Self::Settings { .. } | Self::RequestIdReused => Code::InvalidArgument,
             Self::Refused(_) => match self.first().map(|refusal| refusal.reason) {
                 Some(
@@ -119,7 +118,7 @@ impl ApiError for CallError {
                 _ => Code::FailedPrecondition,
             },
             Self::Remote(error) => error.status.code(),
-            Self::Store(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
         }
     }
 
@@ -132,8 +131,8 @@ impl ApiError for CallError {
             Self::Refused(_) => self.first().map_or(INTERNAL, |refusal| refusal.reason.code()),
             Self::RequestIdReused => Reason::RequestIdReused.code(),
             Self::Busy => BUSY,
-            Self::Store(error) if error.is_transient() => BUSY,
-            Self::Remote(_) | Self::Store(_) => INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
+            Self::Remote(_) => INTERNAL,
         }
     }
 

@@ -124,8 +124,7 @@ impl ApiError for OrderError {
             Self::Busy => Code::Aborted,
             Self::Remote(error) => error.status.code(),
             // What lost its race five times over may win the next one.
-            Self::Store(error) if error.is_transient() => Code::Aborted,
-            Self::Store(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
         }
     }
 
@@ -139,8 +138,8 @@ impl ApiError for OrderError {
             Self::NotPaid(refusal) => payment_reason(refusal),
             Self::RequestIdReused => Reason::RequestIdReused.code(),
             Self::Busy => BUSY,
-            Self::Store(error) if error.is_transient() => BUSY,
-            Self::Remote(_) | Self::Store(_) => INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
+            Self::Remote(_) => INTERNAL,
         }
     }
 

@@ -9,8 +9,9 @@ use futures::{
 use kernel::ids::{AccountId, ProductId};
 use outbox::{Filter, ReadError};
 use platform::{
+    database::MaybeTransient as _,
     serve::Stopping,
-    status::{ApiError, BadRequest, INTERNAL, status_of},
+    status::{ApiError, BadRequest, status_of},
 };
 use proto::renewal::v1::{self as pb, event_service_server::EventService};
 use rule_engine::reason::Reason;
@@ -132,16 +133,16 @@ struct EventsError(ReadError);
 
 impl ApiError for EventsError {
     fn code(&self) -> Code {
-        match self.0 {
+        match &self.0 {
             ReadError::CursorExpired(_) => Code::InvalidArgument,
-            ReadError::Database(_) => Code::Internal,
+            ReadError::Database(error) => error.trouble().code(),
         }
     }
 
     fn reason(&self) -> &'static str {
-        match self.0 {
+        match &self.0 {
             ReadError::CursorExpired(_) => Reason::CursorExpired.code(),
-            ReadError::Database(_) => INTERNAL,
+            ReadError::Database(error) => error.trouble().reason(),
         }
     }
 

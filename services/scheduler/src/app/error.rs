@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use platform::status::{ApiError, BUSY, INTERNAL, INVALID_REQUEST, SERVICE_UNAVAILABLE};
+use platform::{
+    database::MaybeTransient as _,
+    status::{ApiError, BUSY, INVALID_REQUEST, SERVICE_UNAVAILABLE},
+};
 use tonic::{Code, Status};
 
 use crate::store::StoreError;
@@ -34,7 +37,7 @@ impl ApiError for SchedulerError {
             Self::BadInstant(_) => Code::InvalidArgument,
             Self::Busy => Code::Aborted,
             Self::Remote { .. } => Code::Unavailable,
-            Self::Store(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
         }
     }
 
@@ -46,7 +49,7 @@ impl ApiError for SchedulerError {
             Self::BadInstant(_) => INVALID_REQUEST,
             Self::Busy => BUSY,
             Self::Remote { .. } => SERVICE_UNAVAILABLE,
-            Self::Store(_) => INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
         }
     }
 

@@ -1,7 +1,9 @@
 use chrono::TimeDelta;
+use platform::status::ApiError as _;
+use tonic::Code;
 
 use super::*;
-use crate::{domain::Run, tests::stores};
+use crate::{app::SchedulerError, domain::Run, tests::stores};
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
@@ -175,5 +177,15 @@ async fn lists_go_on_where_they_ended() {
             (store.count(None).await.unwrap(), store.count(Some("a")).await.unwrap()),
             (4, 2)
         );
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_reaches_is_to_be_asked_again() {
+    let (stores, _folder) = stores("unreachable").await;
+    for store in stores {
+        store.database.clone().close().await;
+        let error = SchedulerError::from(store.board().await.unwrap_err());
+        assert_eq!((error.code(), error.reason()), (Code::Unavailable, "SERVICE_UNAVAILABLE"));
     }
 }

@@ -526,3 +526,18 @@ async fn ids_of_requests_are_of_one_method() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_database_that_nobody_reaches_is_to_be_asked_again() {
+    on_each_database(async |world| {
+        world.with_cash(&acme(), 100).await;
+        world.database.clone().close().await;
+        let read = world.wallets.wallet(&acme()).await.unwrap_err();
+        let charged = world.wallets.charge(charge(1, 50)).await.unwrap_err();
+        for error in [read, charged] {
+            assert_eq!(error.code(), Code::Unavailable, "{error:?}");
+            assert_eq!(error.reason(), "SERVICE_UNAVAILABLE");
+        }
+    })
+    .await;
+}

@@ -6,7 +6,7 @@ use kernel::ids::AccountId;
 use outbox::ReadError;
 use platform::{
     database::{MaybeTransient, Trouble},
-    status::{ApiError, BUSY, BadRequest, INTERNAL, INVALID_REQUEST, status_of},
+    status::{ApiError, BUSY, BadRequest, INVALID_REQUEST, status_of},
 };
 use rule_engine::reason::Reason;
 use tonic::{Code, Status};
@@ -76,8 +76,8 @@ impl ApiError for WebhookError {
             Self::Url(_) | Self::RequestIdReused => Code::InvalidArgument,
             Self::TooMany | Self::TooManySecrets => Code::FailedPrecondition,
             Self::Busy => Code::Aborted,
-            Self::Store(error) if error.is_transient() => Code::Aborted,
-            Self::Store(_) | Self::Events(_) => Code::Internal,
+            Self::Store(error) => error.trouble().code(),
+            Self::Events(error) => error.trouble().code(),
         }
     }
 
@@ -90,8 +90,8 @@ impl ApiError for WebhookError {
             Self::TooMany => "TOO_MANY_WEBHOOKS",
             Self::TooManySecrets => "TOO_MANY_SECRETS",
             Self::Busy => BUSY,
-            Self::Store(error) if error.is_transient() => BUSY,
-            Self::Store(_) | Self::Events(_) => INTERNAL,
+            Self::Store(error) => error.trouble().reason(),
+            Self::Events(error) => error.trouble().reason(),
         }
     }
 
