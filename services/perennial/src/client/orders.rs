@@ -235,7 +235,11 @@ async fn list(
         safe(call).await.map(tonic::Response::into_inner)
     };
     let answer = pages::fetch(page, list).await?;
-    client.print(&answer, |answer| rows(&answer.orders, client) + &pages::footer(answer))?;
+    client.print(&answer, |answer| {
+        let unreadable = answer.unreadable_order_ids.iter();
+        let unreadable = unreadable.map(|id| format!("order {id} cannot be read\n"));
+        rows(&answer.orders, client) + &unreadable.collect::<String>() + &pages::footer(answer)
+    })?;
     Ok(Done::Whole)
 }
 

@@ -75,7 +75,7 @@ macro_rules! paged {
 paged! {
     ListProductsResponse: products;
     ListInstancesResponse: instances;
-    ListOrdersResponse: orders;
+    ListOrdersResponse: orders, unreadable_order_ids;
     ListWebhooksResponse: webhooks;
     ListDeadLettersResponse: letters;
     ListEntriesResponse: entries;

@@ -15,7 +15,7 @@ use crate::{
     remote::RemoteWallet,
     store::{
         Store, audit,
-        orders::{self, Order},
+        orders::{self, Order, list::Unreadable},
     },
 };
 
@@ -45,9 +45,12 @@ pub async fn findings(
     loop {
         let page = orders::list::all_after(store.reader(), after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(findings) };
-        after = Some(last.id.0);
-        let payments = payments_of(wallet, &page).await?;
-        findings.extend(page.iter().flat_map(|order| compare(order, &payments, now)));
+        after = Some(orders::list::id_of(last));
+        let payments = payments_of(wallet, page.iter().flatten()).await?;
+        findings.extend(page.iter().flat_map(|row| match row {
+            Ok(order) => compare(order, &payments, now),
+            Err(unreadable) => vec![unread(unreadable)],
+        }));
     }
 }
 
@@ -60,10 +63,9 @@ fn numbers(order: &Order) -> RangeInclusive<i32> {
 /// The payments that the orders ever began, by id: their ids can be computed.
 async fn payments_of(
     wallet: &RemoteWallet,
-    orders: &[Order],
+    orders: impl Iterator<Item = &Order>,
 ) -> Result<HashMap<String, Payment>, RemoteError> {
     let ids = orders
-        .iter()
         .flat_map(|order| numbers(order).map(|number| payment_id(order.id, number).to_string()));
     let ids: Vec<_> = ids.collect();
     let mut payments = HashMap::new();
@@ -72,6 +74,13 @@ async fn payments_of(
         payments.extend(found.into_iter().map(|payment| (payment.payment_id.clone(), payment)));
     }
     Ok(payments)
+}
+
+/// An order that nobody can compare.
+fn unread(order: &Unreadable) -> Finding {
+    let Unreadable { account, id, why } = order;
+    let subject = format!("{account}/{id}");
+    Finding { invariant: "an order can be read (O-7)", subject, found: why.clone() }
 }
 
 /// Whether money may be taken for the order: it is paid, or about to be.

@@ -17,6 +17,8 @@ use crate::store::{
 pub struct Listed {
     /// Newest first.
     pub orders: Vec<Order>,
+    /// Those of this part whose rows cannot be read.
+    pub unreadable: Vec<Uuid>,
     /// The last of them, if there are more.
     pub next: Option<Uuid>,
     /// How many the list has in all, where that was asked for.
@@ -68,18 +70,19 @@ impl Orders {
         }
         let limit = u64::from(part.size) + 1;
         let page = || list::list(reader, wanted, part.before, part.skip, limit);
-        let mut orders = page().await?;
+        let mut rows = page().await?;
         let now = self.env.now();
-        let overdue = orders.iter().filter(|order| order.is_overdue(now));
+        let overdue = rows.iter().flatten().filter(|order| order.is_overdue(now));
         let overdue: Vec<_> = overdue.map(|order| order.id).collect();
         if self.expire_all(&overdue, now).await? {
-            orders = page().await?;
+            rows = page().await?;
         }
-        let more = u64::try_from(orders.len()).is_ok_and(|rows| rows == limit);
-        orders.truncate(usize::try_from(part.size).unwrap_or(usize::MAX));
-        let next = orders.last().filter(|_| more).map(|order| order.id.0);
+        let more = u64::try_from(rows.len()).is_ok_and(|rows| rows == limit);
+        rows.truncate(usize::try_from(part.size).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).map(list::id_of);
+        let (orders, unreadable) = list::readable(rows);
         let total = if part.with_total { Some(list::count(reader, wanted).await?) } else { None };
-        Ok(Listed { orders, next, total })
+        Ok(Listed { orders, unreadable, next, total })
     }
 }
 

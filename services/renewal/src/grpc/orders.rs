@@ -130,7 +130,7 @@ impl OrderService for OrderGrpc {
         let (wanted, size, skip) = parse::list(&request, &page)?;
         let before = position(&tokens, &page.page_token)?;
         let part = Part { before, skip, size, with_total: page.with_total };
-        let Listed { orders, next, total } = self.orders.list(&wanted, part).await?;
+        let Listed { orders, unreadable, next, total } = self.orders.list(&wanted, part).await?;
         let next = next.map(|last| tokens.issue(&last.to_string()));
         Ok(Response::new(pb::ListOrdersResponse {
             orders: orders.into_iter().map(order_message).collect(),
@@ -138,6 +138,7 @@ impl OrderService for OrderGrpc {
                 next_page_token: next.unwrap_or_default(),
                 total_size: total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
             }),
+            unreadable_order_ids: unreadable.iter().map(Uuid::to_string).collect(),
         }))
     }
 
@@ -160,6 +161,7 @@ impl OrderService for OrderGrpc {
                 next_page_token: next.unwrap_or_default(),
                 total_size: None,
             }),
+            unreadable_order_ids: listed.unreadable.iter().map(Uuid::to_string).collect(),
         }))
     }
 }

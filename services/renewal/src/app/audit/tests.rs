@@ -1,3 +1,5 @@
+use sea_orm::ConnectionTrait as _;
+
 use super::*;
 use crate::tests::{
     cloud::{at, clouds, prepaid},
@@ -48,11 +50,7 @@ async fn money_that_a_restored_order_knows_nothing_of_is_found() {
         let asked: Vec<_> = numbers(&restored).collect();
         assert_eq!(asked, [1], "its next payment is asked for");
         let kept = orders::list::all_after(cloud.store.reader(), None, PAGE).await.unwrap();
-        assert_eq!(
-            kept,
-            std::slice::from_ref(&restored),
-            "an order that began no payment is compared too"
-        );
+        assert_eq!(kept, [Ok(restored.clone())], "an order that began no payment is compared too");
         cloud.orders.pay(&pay(2, &restored)).await.unwrap();
         let now = at("2026-03-01 00:00");
         let findings = compare(&restored, &cloud.purse.payments(), now);
@@ -60,5 +58,23 @@ async fn money_that_a_restored_order_knows_nothing_of_is_found() {
         assert!(findings[0].found.starts_with("paid and not extended"), "{}", findings[0]);
         let paid = cloud.reread(&restored).await;
         assert_eq!(compare(&paid, &cloud.purse.payments(), now), []);
+    }
+}
+
+// An order that cannot be read is a finding, and the others are compared all the same.
+#[tokio::test]
+async fn an_order_that_cannot_be_read_is_found() {
+    let (clouds, _folder) = clouds("audit_unreadable").await;
+    let nobody = "http://127.0.0.1:1".parse::<platform::client::Peer>().unwrap().connect();
+    let wallet = RemoteWallet::new(nobody);
+    for cloud in clouds {
+        cloud.register(vec![prepaid("vm", "vm", "2026-03-11 00:00")]).await;
+        let order = cloud.order(&create(1, &["vm"])).await.unwrap();
+        let damage = "UPDATE orders SET currency = 'XXXX'";
+        cloud.store.database().writer().execute_unprepared(damage).await.unwrap();
+        let found = findings(&cloud.store, &wallet, at("2026-03-01 00:00")).await.unwrap();
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let expected = format!("acme/{}: an order can be read (O-7): ", order.id);
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
     }
 }

@@ -16,6 +16,8 @@ use crate::store::{
 pub struct ListedAttempts {
     /// Their orders, latest dates first.
     pub orders: Vec<Order>,
+    /// Those of this part whose rows cannot be read.
+    pub unreadable: Vec<Uuid>,
     /// The last of them, if there are more.
     pub next: Option<Uuid>,
 }
@@ -27,11 +29,12 @@ impl Orders {
         if accounts::get(reader, &wanted.account).await?.is_none() {
             return Err(OrderError::AccountNotFound(wanted.account.clone()));
         }
-        let mut orders = list::attempts(reader, wanted).await?;
+        let mut rows = list::attempts(reader, wanted).await?;
         let size = usize::try_from(wanted.size).unwrap_or(usize::MAX);
-        let more = orders.len() > size;
-        orders.truncate(size);
-        let next = orders.last().filter(|_| more).map(|order| order.id.0);
-        Ok(ListedAttempts { orders, next })
+        let more = rows.len() > size;
+        rows.truncate(size);
+        let next = rows.last().filter(|_| more).map(list::id_of);
+        let (orders, unreadable) = list::readable(rows);
+        Ok(ListedAttempts { orders, unreadable, next })
     }
 }

@@ -1,3 +1,7 @@
+use sea_orm::ConnectionTrait as _;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
 use super::*;
 use crate::{
     domain::order::State,
@@ -46,5 +50,44 @@ async fn orders_are_listed_newest_first_by_state_and_instance() {
         let nobody = Wanted { account: "nobody".parse().unwrap(), ..all() };
         let error = cloud.orders.list(&nobody, PAGE).await.unwrap_err();
         assert_eq!(reason(&error), "ACCOUNT_NOT_FOUND");
+    }
+}
+
+// A row that cannot be read is named, on its page, and keeps nobody from the others.
+#[tokio::test]
+async fn an_order_that_cannot_be_read_hides_no_other() {
+    let (clouds, _folder) = clouds("lookup_unreadable").await;
+    for cloud in clouds {
+        let rows = ["a", "b", "c"].map(|name| prepaid(name, "vm", "2026-09-11 00:00"));
+        cloud.register(rows.into()).await;
+        let mut ids = Vec::new();
+        for (number, name) in (1..).zip(["a", "b", "c"]) {
+            ids.push(cloud.order(&create(number, &[name])).await.unwrap().id);
+        }
+        let damage = r#"UPDATE orders SET state = 'LOST' WHERE instance_ids = '["b"]'"#;
+        cloud.store.database().writer().execute_unprepared(damage).await.unwrap();
+
+        let first = cloud.orders.list(&all(), PAGE).await.unwrap();
+        assert_eq!((first.orders[0].id, &first.unreadable[..]), (ids[2], &[ids[1].0][..]));
+        assert_eq!((first.next, first.total), (Some(ids[1].0), Some(3)));
+        let rest = Part { before: first.next, ..PAGE };
+        let second = cloud.orders.list(&all(), rest).await.unwrap();
+        assert_eq!((second.orders[0].id, second.unreadable, second.next), (ids[0], vec![], None));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_reaches_is_to_be_asked_again() {
+    let (clouds, _folder) = clouds("lookup_unreachable").await;
+    for cloud in clouds {
+        cloud.register(vec![prepaid("vm", "vm", "2026-09-11 00:00")]).await;
+        cloud.store.database().clone().close().await;
+        let read = Status::from(cloud.orders.list(&all(), PAGE).await.unwrap_err());
+        let written = Status::from(cloud.order(&create(1, &["vm"])).await.unwrap_err());
+        for status in [read, written] {
+            assert_eq!(status.code(), Code::Unavailable);
+            assert_eq!(platform::status::reason(&status).as_deref(), Some("SERVICE_UNAVAILABLE"));
+            assert!(status.get_details_retry_info().is_some());
+        }
     }
 }

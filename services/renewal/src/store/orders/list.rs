@@ -40,6 +40,58 @@ pub struct AttemptList {
     pub size: u32,
 }
 
+/// A row of a list: one that cannot be read is named, and keeps nobody from the others.
+pub type Row = Result<Order, Unreadable>;
+
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("order {id} of {account} cannot be read: {why}")]
+pub struct Unreadable {
+    /// Whose it is.
+    pub account: String,
+    /// The order.
+    pub id: Uuid,
+    /// What of it cannot be read.
+    pub why: String,
+}
+
+/// The order that a row is of.
+#[must_use]
+pub fn id_of(row: &Row) -> Uuid {
+    row.as_ref().map_or_else(|unreadable| unreadable.id, |order| order.id.0)
+}
+
+/// The orders of `rows`, and the ids of those that cannot be read, which are told in the log.
+#[must_use]
+pub fn readable(rows: Vec<Row>) -> (Vec<Order>, Vec<Uuid>) {
+    let (mut orders, mut others) = (Vec::new(), Vec::new());
+    for row in rows {
+        match row {
+            Ok(order) => orders.push(order),
+            Err(error) => {
+                tracing::error!(%error, "an order is left out of a list");
+                others.push(error.id);
+            }
+        }
+    }
+    (orders, others)
+}
+
+async fn rows<C: ConnectionTrait>(
+    connection: &C,
+    query: Select<order::Entity>,
+) -> Result<Vec<Row>, StoreError> {
+    let read = |row: order::Model| {
+        let unreadable = |error: StoreError| Unreadable {
+            account: row.account_id.clone(),
+            id: row.id,
+            why: error.to_string(),
+        };
+        read(&row).map_err(unreadable)
+    };
+    Ok(query.all(connection).await?.into_iter().map(read).collect())
+}
+
 /// At most `limit` orders before the order `before`, leaping over `skip` of them.
 pub async fn list<C: ConnectionTrait>(
     connection: &C,
@@ -47,13 +99,12 @@ pub async fn list<C: ConnectionTrait>(
     before: Option<Uuid>,
     skip: u64,
     limit: u64,
-) -> Result<Vec<Order>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let mut query = matching(wanted);
     if let Some(before) = before {
         query = query.filter(order::Column::Id.lt(before));
     }
-    let query = query.order_by_desc(order::Column::Id).offset(skip).limit(limit);
-    query.all(connection).await?.iter().map(read).collect()
+    rows(connection, query.order_by_desc(order::Column::Id).offset(skip).limit(limit)).await
 }
 
 /// How many there are.
@@ -65,7 +116,7 @@ pub async fn count<C: ConnectionTrait>(connection: &C, wanted: &Wanted) -> Resul
 pub async fn attempts<C: ConnectionTrait>(
     connection: &C,
     wanted: &AttemptList,
-) -> Result<Vec<Order>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let mut query = order::Entity::find()
         .filter(order::Column::AccountId.eq(wanted.account.as_str()))
         .filter(order::Column::AttemptRoot.is_not_null());
@@ -78,8 +129,8 @@ pub async fn attempts<C: ConnectionTrait>(
     if let Some(before) = wanted.before {
         query = query.filter(order::Column::Id.lt(before));
     }
-    let query = query.order_by_desc(order::Column::Id).limit(u64::from(wanted.size) + 1);
-    query.all(connection).await?.iter().map(read).collect()
+    let most = u64::from(wanted.size) + 1;
+    rows(connection, query.order_by_desc(order::Column::Id).limit(most)).await
 }
 
 /// At most `limit` orders after the order `after`, whosever they are, by id.
@@ -87,13 +138,12 @@ pub async fn all_after<C: ConnectionTrait>(
     connection: &C,
     after: Option<Uuid>,
     limit: u64,
-) -> Result<Vec<Order>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let mut query = order::Entity::find();
     if let Some(after) = after {
         query = query.filter(order::Column::Id.gt(after));
     }
-    let query = query.order_by_asc(order::Column::Id).limit(limit);
-    query.all(connection).await?.iter().map(read).collect()
+    rows(connection, query.order_by_asc(order::Column::Id).limit(limit)).await
 }
 
 fn matching(wanted: &Wanted) -> Select<order::Entity> {
