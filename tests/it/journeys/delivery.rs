@@ -176,4 +176,32 @@ crate::journeys! {
         assert_eq!(suite.order("acme", &again.order_id).await.state(), State::Completed);
         suite.audit().await;
     }
+    /// L-3: "an instance with an order in PAYING or PAID is left alone by release": what was paid for is
+    /// not gone before its console has heard of it, and neither is what stands on the same order.
+    async fn what_is_paid_and_not_delivered_is_not_released(suite) {
+        let mut desk = with_console(suite).await;
+        desk.stop().await;
+        let (other, lone) = (vm("acme", "vm-2", END), vm("acme", "vm-3", END));
+        suite.register(vec![vm("acme", "vm-1", END), other, lone]).await;
+        let order = renew(suite, &["vm-1", "vm-2"]).await;
+
+        // Paid through 04-10, and 7 days more; the other one through 03-10.
+        suite.set_clock(at("2026-04-20 00:00"));
+        suite.deliver().await;
+        let run = suite.sweep("expire").await;
+        assert_eq!(run.failed, [("DELIVERY_PENDING".to_owned(), 2)].into(), "{run:?}");
+        assert_eq!(events(suite, "instance.released", 1).await, 1);
+        assert_eq!(suite.order("acme", &order.order_id).await.state(), State::Paid);
+        suite.audit().await;
+
+        desk.start().await;
+        wait(suite, 300).await;
+        assert_eq!(suite.order("acme", &order.order_id).await.state(), State::Completed);
+        let run = suite.sweep("expire").await;
+        assert_eq!(run.failed, [].into(), "{run:?}");
+        assert_eq!(events(suite, "instance.released", 3).await, 3);
+        suite.deliver().await;
+        assert_eq!(desk.made("vm-1"), "deleted everything");
+        suite.audit().await;
+    }
 }

@@ -5,7 +5,7 @@
 
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -14,7 +14,7 @@ use platform::database::retry;
 use rule_engine::reason::Reason;
 use sea_orm::DatabaseTransaction;
 
-use self::steps::{Steps, decide};
+use self::steps::{Obstacles, Steps, decide};
 use super::{
     Orders, cancel, deliver::entitlement::changes, failure::OrderError, rules::Catalogue,
     sweep::Swept,
@@ -36,12 +36,17 @@ const CHECKOUTS: usize = 8;
 /// What was in the way where a row could not be read.
 const UNREADABLE: &str = "UNREADABLE";
 
+/// What was in the way where a console does not know yet what was paid.
+const DELIVERY_PENDING: &str = "DELIVERY_PENDING";
+
 /// What a part of a page came to.
 #[derive(Debug, Default)]
 struct Moved {
     done: u32,
     /// Instances that wait for what holds them.
     waiting: u32,
+    /// Instances that wait for their consoles.
+    undelivered: u32,
     /// Orders that are in the way, and are asked for by a channel.
     checkouts: Vec<Order>,
 }
@@ -68,6 +73,7 @@ impl Orders {
                 Ok(moved) => {
                     swept.done += moved.done;
                     swept.fail(Reason::OpenOrderExists.code(), moved.waiting);
+                    swept.fail(DELIVERY_PENDING, moved.undelivered);
                     checkouts.extend(moved.checkouts);
                 }
                 // One that cannot be read is left to people: it stops none of the others.
@@ -103,15 +109,20 @@ impl Orders {
         let owners: Vec<_> = owners.into_iter().collect();
         let accounts = accounts::many(&transaction, &owners).await?;
 
-        let mut orders: HashMap<_, _> = orders.into_iter().map(|order| (order.id, order)).collect();
+        let named = loaded.iter().map(|one| (&one.instance.account, &one.instance.id));
+        // Settling locks the instances, too: nothing is paid from here on.
+        let undelivered = deliveries::undelivered(&transaction, &named.collect::<Vec<_>>()).await?;
+        let orders = orders.into_iter().map(|order| (order.id, order)).collect();
+        let mut obstacles = Obstacles { orders, undelivered };
         let wanted: BTreeSet<_> = keys.iter().map(|key| key.id.as_str()).collect();
         let mut all = Steps::default();
         for (id, account) in &accounts {
             let own: Vec<_> =
                 loaded.iter().filter(|one| one.instance.account == *id).cloned().collect();
-            all.extend(decide(account, &own, &wanted, &orders, catalogue, now));
+            all.extend(decide(account, &own, &wanted, &obstacles, catalogue, now));
         }
-        let Steps { moves, mut told, changed, ended, checkouts, done, waiting } = all;
+        let Steps { moves, mut told, changed, ended, checkouts, done, waiting, undelivered } = all;
+        let orders = &mut obstacles.orders;
         let changed = changed.iter().map(|(instance, version)| (instance, *version));
         deliveries::note(&transaction, &changes(catalogue, changed), now).await?;
         let ended: Vec<_> =
@@ -123,7 +134,7 @@ impl Orders {
         events::record(&transaction, &self.env, now, told).await?;
         transaction.commit().await?;
         let checkouts = checkouts.into_iter().filter_map(|id| orders.remove(&id)).collect();
-        Ok(Moved { done, waiting, checkouts })
+        Ok(Moved { done, waiting, undelivered, checkouts })
     }
 
     /// Calls the checkouts of `orders` off, so that the next page finds the orders without; those

@@ -8,13 +8,15 @@
 pub mod consoles;
 pub mod outcome;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::ids::{AccountId, InstanceId, OrderId, ProductId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{StoreError, backend_of, statement, values};
+use super::{StoreError, backend_of, over, statement, values};
 
 /// How long nobody else tells what somebody has taken: longer than a console may take to answer.
 pub const TAKEN_FOR: TimeDelta = TimeDelta::seconds(10);
@@ -203,4 +205,39 @@ pub async fn waiting<C: ConnectionTrait>(
         Statement::from_sql_and_values(backend_of(connection).dialect(), WAITING, values);
     let row = connection.query_one_raw(statement).await?;
     Ok(row.map(|row| row.try_get::<Uuid>("", "order_id")).transpose()?.map(OrderId))
+}
+
+/// `1` accounts and instances.
+const UNDELIVERED_SQLITE: &str = "\
+SELECT DISTINCT o.account_id, o.instance_id AS id
+FROM json_each(?1) AS r CROSS JOIN order_instances o CROSS JOIN delivery_items d
+WHERE o.account_id = r.value ->> 0 AND o.instance_id = r.value ->> 1
+  AND d.account_id = o.account_id AND d.order_id = o.order_id AND d.state = 'PENDING'";
+
+const UNDELIVERED_POSTGRES: &str = "\
+SELECT DISTINCT o.account_id, o.instance_id AS id
+FROM (SELECT value ->> 0 AS account_id, value ->> 1 AS id
+  FROM jsonb_array_elements($1::jsonb) AS r(value) LIMIT jsonb_array_length($1::jsonb)) r
+JOIN order_instances o ON o.account_id = r.account_id AND o.instance_id = r.id
+JOIN delivery_items d ON d.account_id = o.account_id AND d.order_id = o.order_id
+WHERE d.state = 'PENDING'";
+
+#[derive(Debug, FromQueryResult)]
+struct Undelivered {
+    account_id: String,
+    id: String,
+}
+
+/// Which of the instances stand on an order of which a console has not acknowledged something yet, by
+/// account and id (L-3). No instances are no statement.
+pub async fn undelivered<C: ConnectionTrait>(
+    connection: &C,
+    instances: &[(&AccountId, &InstanceId)],
+) -> Result<HashSet<(String, String)>, StoreError> {
+    if instances.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let statement = over(connection, UNDELIVERED_SQLITE, UNDELIVERED_POSTGRES, &instances);
+    let rows = Undelivered::find_by_statement(statement).all(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.account_id, row.id)).collect())
 }

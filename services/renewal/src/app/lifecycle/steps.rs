@@ -1,6 +1,6 @@
 //! What steps an account's instances have taken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use kernel::ids::OrderId;
@@ -46,6 +46,17 @@ pub struct Steps {
     pub done: u32,
     /// How many wait for what holds them.
     pub waiting: u32,
+    /// How many wait for their consoles.
+    pub undelivered: u32,
+}
+
+/// What may be in the way of a step.
+#[derive(Debug)]
+pub struct Obstacles {
+    /// The orders that hold instances, by id.
+    pub orders: HashMap<OrderId, Order>,
+    /// The instances on whose orders something is paid and not delivered, by account and id.
+    pub undelivered: HashSet<(String, String)>,
 }
 
 impl Steps {
@@ -58,6 +69,7 @@ impl Steps {
         self.checkouts.extend(other.checkouts);
         self.done += other.done;
         self.waiting += other.waiting;
+        self.undelivered += other.undelivered;
     }
 }
 
@@ -79,15 +91,17 @@ enum Held {
     Checkout(OrderId),
     /// Not now.
     Waits,
+    /// Not before its console knows what was paid.
+    Undelivered,
 }
 
 /// What the instances `wanted` of the account's `loaded` ones do at `now`; the others are those that
-/// they hang together with, by groups and by `orders`.
+/// they hang together with, by groups and by the orders of `obstacles`.
 pub fn decide(
     account: &KnownAccount,
     loaded: &[Loaded],
     wanted: &BTreeSet<&str>,
-    orders: &HashMap<OrderId, Order>,
+    obstacles: &Obstacles,
     catalogue: &Catalogue,
     now: DateTime<Utc>,
 ) -> Steps {
@@ -99,7 +113,7 @@ pub fn decide(
         if wanted.contains(one.instance.id.as_str())
             && let Some(facts) = dues.facts(one)
         {
-            steps.walk(one, next, facts, orders, now);
+            steps.walk(one, next, facts, obstacles, now);
         }
     }
     steps.free(&mut after);
@@ -136,14 +150,14 @@ impl Steps {
         one: &Loaded,
         next: &mut Loaded,
         mut facts: Facts<'_>,
-        orders: &HashMap<OrderId, Order>,
+        obstacles: &Obstacles,
         now: DateTime<Utc>,
     ) {
         let mut walked = false;
         while let Some(transition) = due_transition(&facts.view(false), now) {
             let Some((since, _)) = facts.leaves() else { break };
             let step = Step { from: facts.state(), transition, since };
-            match step.held(one, orders) {
+            match step.held(one, obstacles) {
                 Held::Free => {}
                 Held::Ends(order) => {
                     let why = step.refusal(one, facts.zone());
@@ -156,6 +170,10 @@ impl Steps {
                 }
                 Held::Waits => {
                     self.waiting += 1;
+                    break;
+                }
+                Held::Undelivered => {
+                    self.undelivered += 1;
                     break;
                 }
             }
@@ -186,11 +204,17 @@ impl Step {
         matches!(self.transition, Transition::BecomesPostpaid | Transition::Enters(State::Released))
     }
 
-    fn held(self, one: &Loaded, orders: &HashMap<OrderId, Order>) -> Held {
-        let Some(order) = one.instance.open_order.filter(|_| self.ends_orders()) else {
+    fn held(self, one: &Loaded, obstacles: &Obstacles) -> Held {
+        if !self.ends_orders() {
             return Held::Free;
-        };
-        match orders.get(&order.id) {
+        }
+        // What its order gave may have to be taken back, if a console refuses (L-3).
+        let key = (one.instance.account.to_string(), one.instance.id.to_string());
+        if obstacles.undelivered.contains(&key) {
+            return Held::Undelivered;
+        }
+        let Some(order) = one.instance.open_order else { return Held::Free };
+        match obstacles.orders.get(&order.id) {
             // It is being paid, delivered or refunded: what it comes to decides what is due.
             _ if !order.unpaid => Held::Waits,
             // It came in between, and orders are locked before instances.
