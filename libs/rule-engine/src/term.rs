@@ -108,7 +108,7 @@ impl<'a> TermRules<'a> {
     }
 }
 
-/// Why there is no such term.
+/// Why there is no such term. Instants are told where the zone of the reader is known, and not here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TermRefused {
     /// The product does not sell this duration (T-1).
@@ -118,7 +118,7 @@ pub enum TermRefused {
         duration: TermDuration,
     },
     /// The time to renew it is over (L-1).
-    #[error("the instance was released at {released_at} and can no longer be renewed")]
+    #[error("the instance was released and can no longer be renewed")]
     WindowClosed {
         /// Since when.
         released_at: DateTime<Utc>,
@@ -132,7 +132,7 @@ pub enum TermRefused {
         longest: Option<TermDuration>,
     },
     /// The whole of it has already passed at the payment (L-2).
-    #[error("the term would already be over, at {end}")]
+    #[error("the term would already be over")]
     AlreadyOver {
         /// Where it would end.
         end: DateTime<Utc>,

@@ -17,7 +17,8 @@ use crate::{
 
 mod standard;
 
-/// Why an instance is not renewed to a date.
+/// Why an instance is not renewed to a date. Instants are told where the zone of the reader is known,
+/// and not here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnifyRefused {
     /// The product does not offer this way to a common date, or not this day (U-1).
@@ -27,7 +28,7 @@ pub enum UnifyRefused {
     #[error("the account has set no standard renewal date")]
     DateNotSet,
     /// It is expired; then nothing of the whole operation is done (U-3).
-    #[error("the instance expired at {since}")]
+    #[error("the instance is expired")]
     Expired {
         /// Since when.
         since: DateTime<Utc>,

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
-    calendar::{DayOfMonth, check_end, last_day, told},
+    calendar::{DayOfMonth, check_end, last_day, local, told},
     check,
     instance::Instance,
+    profile::Boundary,
     reason::{Reason, Refusal},
-    term::Term,
+    term::{Term, anchor_leads_to},
 };
 
 /// How an expiry is put right (I-2).
@@ -25,8 +26,10 @@ pub enum Correction {
 /// How the expiry of `instance` becomes `end`, given its last live term (I-2). No term is edited:
 /// a later end appends one, an earlier one marks the last as shortened.
 ///
-/// The anchor stays where the new last day, in `zone`, fits it, else it becomes that day (T-6). The
-/// members of a strong group are corrected together, by the caller (B-4).
+/// The anchor stays where it leads to the new end (T-6): by its last day in `zone`, and of an `EXACT`
+/// product (`boundary`) by its own date, too. Else it becomes the last day, or the own date of an
+/// `EXACT` end, from which its months are counted (T-5). The members of a strong group are corrected
+/// together, by the caller (B-4).
 ///
 /// Refused: `OPEN_ORDER_EXISTS` (an order was priced with the expiry), `NO_EXPIRY` for a postpaid
 /// instance, `DATE_TOO_EARLY` for an end at or before the start of the last term,
@@ -53,12 +56,14 @@ pub enum Correction {
 /// #     let one = Instance::new(id.parse()?, account, product, region, billing);
 /// #     world.instances.insert(one.id.clone(), one);
 /// # }
-/// use rule_engine::{registration::{Correction, correct_expiry}, term::Term};
+/// use rule_engine::{profile::Boundary, registration::{Correction, correct_expiry}, term::Term};
 /// # let zone = chrono_tz::Asia::Shanghai;
 /// let vm = &world.instances[&"vm".parse()?];
 /// let (start, end) = ("2024-05-21T00:00:00+08:00".parse()?, vm.expiry().unwrap());
 /// let last = Term { start, end, anchor: 20.try_into()? };
-/// let corrected = correct_expiry(vm, Some(last), "2024-06-11T00:00:00+08:00".parse()?, zone)?;
+/// let corrected = correct_expiry(
+///     vm, Some(last), "2024-06-11T00:00:00+08:00".parse()?, Boundary::EndOfDay, zone,
+/// )?;
 /// // Nothing is edited: the term is marked as cut, and ends on another day from now on.
 /// let Correction::Shortened(term) = corrected else { panic!("it ends earlier") };
 /// assert_eq!((term.start, term.anchor.get()), (last.start, 10));
@@ -68,6 +73,7 @@ pub fn correct_expiry(
     instance: &Instance,
     last_term: Option<Term>,
     end: DateTime<Utc>,
+    boundary: Boundary,
     zone: Tz,
 ) -> Result<Correction, Refusal> {
     let id = &instance.id;
@@ -82,8 +88,12 @@ pub fn correct_expiry(
         let message = format!("{} is outside of the years 1970 to 9999.", told(zone, end));
         return Err(Refusal::new(Reason::DateOutOfRange, message));
     }
-    let day = last_day(zone, end);
-    let anchor = if lease.anchor.fits(day) { lease.anchor } else { DayOfMonth::of(day) };
+    let day = match boundary {
+        Boundary::EndOfDay => last_day(zone, end),
+        Boundary::Exact => local(zone, end).date(),
+    };
+    let stays = anchor_leads_to(lease.anchor, boundary, zone, end);
+    let anchor = if stays { lease.anchor } else { DayOfMonth::of(day) };
     if end == lease.end {
         Ok(Correction::Nothing)
     } else if end > lease.end {

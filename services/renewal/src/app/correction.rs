@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use kernel::{
     Env,
     ids::{AccountId, InstanceId, RequestId},
@@ -11,6 +12,7 @@ use platform::{database::retry, request::RequestDigest, status::Replayed};
 use rule_engine::{
     group::Groups,
     instance::Billing,
+    profile::Boundary,
     reason::{Reason, Refusal},
     registration::{Correction, correct_expiry},
     term::Lease,
@@ -133,9 +135,12 @@ impl Corrections {
         };
         let (mut corrected, mut told) = (Vec::new(), Vec::new());
         for one in loaded.iter().filter(sharing) {
-            let Some(changed) = correct_one(transaction, account, one, wanted, now).await? else {
-                continue;
-            };
+            let group = groups.get(&one.instance.id);
+            let rules = group.and_then(|group| group.lifecycle_rules(&one.instance, &world));
+            let boundary = rules.map_or_else(Boundary::default, |rules| rules.boundary);
+            let zone = account.settings.zone;
+            let changed = correct_one(transaction, (boundary, zone), one, wanted, now).await?;
+            let Some(changed) = changed else { continue };
             let before = one.instance.expiry().map(|expiry| expiry.to_rfc3339());
             told.push(
                 Event::new(kinds::INSTANCE_EXPIRY_CORRECTED, account.id.clone())
@@ -161,7 +166,7 @@ impl Corrections {
 /// The instance with its corrected expiry, whose terms are corrected; none if nothing changed.
 async fn correct_one(
     transaction: &DatabaseTransaction,
-    account: &KnownAccount,
+    (boundary, zone): (Boundary, Tz),
     one: &Loaded,
     wanted: &Wanted,
     now: DateTime<Utc>,
@@ -181,7 +186,7 @@ async fn correct_one(
         // The anchor of an adjustment that is undone goes with it.
         lease.anchor = last.anchor;
     }
-    let correction = correct_expiry(&instance, last, wanted.expiry, account.settings.zone)
+    let correction = correct_expiry(&instance, last, wanted.expiry, boundary, zone)
         .map_err(|refusal| refusal.with("instance", id))?;
     let term = match correction {
         Correction::Nothing => return Ok(None),
