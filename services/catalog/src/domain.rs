@@ -3,3 +3,4 @@
 pub mod difference;
 pub mod document;
 pub mod history;
+pub mod policies;

@@ -87,6 +87,10 @@ impl Catalogs {
         if !taken.is_empty() {
             return Err(ApplyError::Invalid(taken));
         }
+        let contradictions = policies::contradictions(snapshot.money_policies(), document, lines);
+        if !contradictions.is_empty() {
+            return Err(ApplyError::Invalid(contradictions));
+        }
         let remembered = self.remember(snapshot, document).await?;
         let frozen = history::frozen(&remembered, document, lines, now);
         if !frozen.is_empty() {

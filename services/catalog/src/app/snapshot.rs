@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use kernel::ids::ProductId;
 use rule_engine::{
     price::{PriceBook, PricedProduct},
-    profile::AccountProfile,
+    profile::{AccountProfile, MoneyPolicy},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -109,6 +109,15 @@ impl Snapshot {
     pub fn last_profile(&self, id: &ProductId) -> Option<&ProfileVersion> {
         let current = self.products.get(id).map(|entry| &entry.profiles);
         current.or_else(|| self.removed.get(id))?.last()
+    }
+
+    /// The money policies that every product ever had, oldest first.
+    pub fn money_policies(&self) -> impl Iterator<Item = (&ProductId, &MoneyPolicy)> {
+        let current = self.products.iter().map(|(id, entry)| (id, &entry.profiles));
+        let all = current.chain(self.removed.iter());
+        all.flat_map(|(id, versions)| {
+            versions.iter().map(move |version| (id, &version.profile.money_policy))
+        })
     }
 
     /// A product.

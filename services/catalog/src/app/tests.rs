@@ -115,6 +115,27 @@ async fn a_product_belongs_to_one_catalog() {
     }
 }
 
+// M-9
+#[tokio::test]
+async fn a_money_policy_is_one_thing_in_all_catalogs_and_at_all_times() {
+    for world in World::all().await {
+        let catalogs = world.replica().await;
+        catalogs.apply(&small(""), false).await.unwrap();
+        let cut = small("").replace("rounding: HALF_UP", "rounding: TRUNCATE");
+        let elsewhere =
+            cut.replace("catalog: test", "catalog: other").replace("id: vm", "id: disk");
+        for text in [&cut, &elsewhere] {
+            let error = catalogs.apply(text, true).await.unwrap_err();
+            let ApplyError::Invalid(mistakes) = error else { panic!("{error}") };
+            assert_eq!((mistakes.len(), mistakes[0].line), (1, 7));
+            assert!(mistakes[0].problem.contains("with vm; count its version up"));
+        }
+        catalogs.apply(&cut.replace("version: 1", "version: 2"), false).await.unwrap();
+        // Also once nobody has it any more.
+        assert!(refused(&catalogs, &cut).await.contains("1 mistakes"));
+    }
+}
+
 #[tokio::test]
 async fn replicas_follow_by_version() {
     for world in World::all().await {
