@@ -73,6 +73,7 @@ impl CatalogService for CatalogGrpc {
             catalog_version: applied.version,
             changes: changes.collect(),
             impacts: applied.impacts,
+            profiles: applied.profiles.iter().map(profile::proposed).collect(),
         }))
     }
 

@@ -27,6 +27,7 @@ pub mod preview;
 pub mod rebuild;
 pub mod refund;
 pub mod registration;
+pub mod releases;
 pub mod remind;
 pub mod rules;
 pub mod settle;
@@ -41,7 +42,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kernel::{
     Env,
-    ids::{AccountId, PaymentId},
+    ids::{AccountId, PaymentId, ProductId},
 };
 use platform::together::Queue;
 use proto::{
@@ -51,6 +52,7 @@ use proto::{
         PreviewPaymentRequest, PreviewPaymentResponse, Refund, RefundRequest,
     },
 };
+use rule_engine::profile::ProductProfile;
 
 use self::{
     automatic::caps::Caps,
@@ -89,6 +91,12 @@ pub trait Pricing: fmt::Debug + Send + Sync {
 
     /// Every product and account profile, as of one version.
     async fn catalogue(&self) -> Result<Catalogue, RemoteError>;
+
+    /// The rules of products that would be others if `document` were applied: of those products alone.
+    async fn proposed(
+        &self,
+        document: String,
+    ) -> Result<Vec<(ProductId, ProductProfile)>, RemoteError>;
 
     /// The prices of many renewals.
     async fn quote(

@@ -30,6 +30,7 @@ use crate::{
         instances::Instances,
         policies::Policies,
         registration::Registrations,
+        releases::Releases,
         rules::Rules,
         webhooks::Webhooks,
     },
@@ -114,7 +115,8 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
         Registrations::new(store.clone(), Arc::clone(&rules), env.clone()),
         Instances::new(store.clone(), Arc::clone(&rules), env.clone()),
         Policies::new(store.clone(), Arc::clone(&rules), env.clone()),
-        Corrections::new(store.clone(), rules, env.clone()),
+        Corrections::new(store.clone(), Arc::clone(&rules), env.clone()),
+        Releases::new(store.clone(), rules, env.clone()),
         orders.clone(),
     );
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));

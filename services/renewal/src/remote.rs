@@ -9,12 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use kernel::ids::{AccountId, PaymentId};
+use kernel::ids::{AccountId, PaymentId, ProductId};
 use platform::client::{Connection, Deadlines, Peer, no_answer, safe};
 use proto::{
     catalog::v1::{
-        ListAccountProfilesRequest, ListProductsRequest, Product, QuoteRenewalsRequest,
-        QuoteRenewalsResponse, catalog_service_client::CatalogServiceClient,
+        ApplyCatalogRequest, ListAccountProfilesRequest, ListProductsRequest, Product,
+        QuoteRenewalsRequest, QuoteRenewalsResponse, catalog_service_client::CatalogServiceClient,
     },
     convert::instant,
     provisioner::v1::{
@@ -29,10 +29,15 @@ use proto::{
         payment_service_client::PaymentServiceClient, voucher_service_client::VoucherServiceClient,
     },
 };
+use rule_engine::profile::ProductProfile;
 use tonic::Status;
 
 pub use self::webhooks::RemoteReceivers;
-use crate::app::{Fundings, Funds, Pricing, RemoteError, deliver::Consoles, rules::Catalogue};
+use crate::app::{
+    Fundings, Funds, Pricing, RemoteError,
+    deliver::Consoles,
+    rules::{Catalogue, read},
+};
 
 /// Bytes of the largest answer that is read: 1,000 quotes with all their lines.
 const MAX_ANSWER: usize = 32 << 20;
@@ -109,6 +114,20 @@ impl Pricing for RemoteCatalog {
 
     async fn catalogue(&self) -> Result<Catalogue, RemoteError> {
         self.read().await.map_err(catalog_error)
+    }
+
+    async fn proposed(
+        &self,
+        document: String,
+    ) -> Result<Vec<(ProductId, ProductProfile)>, RemoteError> {
+        let request = ApplyCatalogRequest { document, dry_run: true };
+        let answer = safe(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.apply_catalog(request).await }
+        });
+        let answer = answer.await.map(tonic::Response::into_inner).map_err(catalog_error)?;
+        let read = answer.profiles.into_iter().map(read::proposed).collect::<Result<_, _>>();
+        read.map_err(|error| catalog_error(no_answer("catalog", &error.to_string())))
     }
 
     async fn quote(

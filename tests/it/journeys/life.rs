@@ -1,11 +1,15 @@
 //! What happens to instances that nobody renews: reminders, expiry, retention, release.
 
 use chrono::TimeDelta;
-use proto::renewal::{
-    internal::v1::{ExpireDueRequest, RebuildDueRequest, RemindDueRequest},
-    v1::{Event, ListEventsRequest, order::State},
+use proto::{
+    catalog::v1::ApplyCatalogRequest,
+    renewal::{
+        internal::v1::{ExpireDueRequest, RebuildDueRequest, RemindDueRequest},
+        v1::{Event, ListEventsRequest, ListMovedReleasesRequest, MovedRelease, order::State},
+    },
 };
-use tests::{Suite, at, fixture::*};
+use tests::{Suite, at, fixture::*, refusal};
+use tonic::Code;
 
 /// Takes the steps that are due and sends the reminders, in small pages.
 async fn sweep(suite: &Suite) {
@@ -85,6 +89,59 @@ crate::journeys! {
         let rebuild = RebuildDueRequest { always: true, ..Default::default() };
         let page = suite.sweeps().rebuild_due(rebuild).await.expect("a page").into_inner();
         assert_eq!((page.due, page.done, page.more), (3, 0, false), "{page:?}");
+        suite.audit().await;
+    }
+    /// L-5: "`ApplyCatalog`'s impact lists instances whose release would move": those that expire from now
+    /// on. What is expired keeps the days that it expired with.
+    async fn a_catalog_says_beforehand_which_releases_it_moves(suite) {
+        suite.jd("acme", 0).await;
+        let ends = [("a", "2026-03-11 00:00"), ("b", "2026-04-11 00:00"), ("gone", "2026-02-25 00:00")];
+        suite.register(ends.map(|(id, end)| vm("acme", id, end)).into()).await;
+        let longer = CATALOGS[0].replacen("retention_days: 7", "retention_days: 10", 1);
+        let ask = |document: &str, cursor: &str, limit| ListMovedReleasesRequest {
+            document: document.to_owned(),
+            cursor: cursor.to_owned(),
+            limit,
+        };
+        let mut moved = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let request = ask(&longer, &cursor, 1);
+            let page = suite.instances().list_moved_releases(request).await.expect("a page").into_inner();
+            let told = |one: MovedRelease| (one.instance_id, local(one.release_time), local(one.new_release_time));
+            moved.extend(page.releases.into_iter().map(told));
+            if !page.more {
+                break;
+            }
+            cursor = page.next_cursor;
+        }
+        let row = |id: &str, from: &str, to: &str| (id.to_owned(), from.to_owned(), to.to_owned());
+        assert_eq!(moved, [
+            row("a", "2026-03-18 00:00:00", "2026-03-21 00:00:00"),
+            row("b", "2026-04-18 00:00:00", "2026-04-21 00:00:00"),
+        ]);
+
+        for (request, code, reason) in [
+            (ask("", "", 0), Code::InvalidArgument, "INVALID_REQUEST"),
+            (ask(&longer, "", -1), Code::InvalidArgument, "INVALID_REQUEST"),
+            (ask(&longer, "forged", 0), Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+            (ask(CATALOGS[0], &cursor, 0), Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+            (ask("catalog: jdcloud", "", 0), Code::InvalidArgument, "CATALOG_INVALID"),
+        ] {
+            let refused = refusal(suite.instances().list_moved_releases(request).await);
+            assert_eq!(refused, (code, reason.to_owned()));
+        }
+
+        let apply = ApplyCatalogRequest { document: longer.clone(), dry_run: false };
+        suite.catalog().apply_catalog(apply).await.expect("a good catalog");
+        let page = suite.instances().list_moved_releases(ask(&longer, "", 0)).await.expect("a page");
+        assert_eq!(page.into_inner().releases, []);
+        suite.set_clock(at("2026-03-21 00:00"));
+        let run = suite.sweep("expire").await;
+        assert_eq!(run.failed, [].into(), "{run:?}");
+        let released = told(suite, &["instance.released"], 2).await;
+        let since: Vec<_> = released.iter().map(|event| event.attributes["since"].as_str()).collect();
+        assert_eq!(since, ["2026-03-20T16:00:00+00:00", "2026-03-03T16:00:00+00:00"]);
         suite.audit().await;
     }
 }

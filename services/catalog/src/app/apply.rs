@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kernel::ids::ProductId;
+use rule_engine::profile::ProductProfile;
 
 use super::{Catalogs, Snapshot};
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
         difference::{self, Change},
         document::{Document, Mistake, Parsed},
         history::{self, Frozen, Remembered},
+        policies,
     },
     store::{CatalogVersion, ProfileVersion, StoreError},
 };
@@ -25,6 +27,8 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// What it does to customers, for people.
     pub impacts: Vec<String>,
+    /// The rules of products that there were, where they are others.
+    pub profiles: Vec<(ProductId, ProductProfile)>,
 }
 
 /// Why a document was not applied. Nothing has changed.
@@ -101,6 +105,7 @@ impl Catalogs {
             version: snapshot.version,
             changes: difference::changes(before, document),
             impacts: difference::impacts(before, document, now),
+            profiles: difference::profiles(before, document),
         })
     }
 

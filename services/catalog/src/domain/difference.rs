@@ -164,6 +164,15 @@ fn rate(rate: &MonthlyRate) -> String {
     }
 }
 
+/// The rules of the products that are in both, where they differ.
+pub fn profiles(before: Option<&Document>, after: &Document) -> Vec<(ProductId, ProductProfile)> {
+    let old = products(before);
+    let differing = after.products.iter().filter(|product| {
+        old.get(&product.id).is_some_and(|(before, _)| before.profile != product.profile)
+    });
+    differing.map(|product| (product.id.clone(), product.profile.clone())).collect()
+}
+
 /// What `after` does to customers that an operator should know beforehand (L-5, P-3, M-8).
 pub fn impacts(before: Option<&Document>, after: &Document, now: DateTime<Utc>) -> Vec<String> {
     let mut impacts = Vec::new();

@@ -1,5 +1,6 @@
 //! Products and profiles on the wire.
 
+use kernel::ids::ProductId;
 use proto::{catalog::v1 as pb, convert::timestamp, r#type::v1 as types};
 use rule_engine::{
     duration::{TermDuration, TermUnit},
@@ -62,6 +63,12 @@ fn durations(durations: &[TermDuration]) -> Vec<types::TermDuration> {
 /// Numbers of profiles are bounded when they are read.
 fn small(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The rules of a product as a document says them.
+pub fn proposed((product, profile): &(ProductId, ProductProfile)) -> pb::ProposedProfile {
+    let product_id = product.to_string();
+    pb::ProposedProfile { product_id, profile: Some(renewal_profile(profile)) }
 }
 
 fn renewal_profile(profile: &ProductProfile) -> pb::RenewalProfile {

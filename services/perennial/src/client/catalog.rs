@@ -1,11 +1,20 @@
 //! `perennial catalog …`
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use platform::client::safe;
-use proto::catalog::v1::{
-    ApplyCatalogRequest, ApplyCatalogResponse, CalculatePricesRequest, CalculatePricesResponse,
-    ListProductsRequest, ListProductsResponse, catalog_service_client::CatalogServiceClient,
+use proto::{
+    catalog::v1::{
+        ApplyCatalogRequest, ApplyCatalogResponse, CalculatePricesRequest, CalculatePricesResponse,
+        ListProductsRequest, ListProductsResponse, catalog_service_client::CatalogServiceClient,
+    },
+    renewal::v1::{
+        ListMovedReleasesRequest, ListMovedReleasesResponse,
+        instance_service_client::InstanceServiceClient,
+    },
 };
 
 use super::{
@@ -34,6 +43,14 @@ pub enum Command {
         /// Only say what would change.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Which instances a catalog would release at another time if it were applied now.
+    #[command(after_help = "Example:
+  perennial catalog releases services/catalog/examples/jdcloud.yaml")]
+    Releases {
+        /// A catalog as YAML.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// The products, with the durations that they are sold for.
     #[command(after_help = "Example:
@@ -77,6 +94,7 @@ impl Command {
     pub async fn run(self, client: &Client) -> Result<Done, Failure> {
         match self {
             Self::Apply { files, dry_run } => apply(client, &files, dry_run).await,
+            Self::Releases { file } => releases(client, &file).await,
             Self::Products { catalog, page } => products(client, &catalog, page).await,
             Self::Prices(args) => args.run(client).await,
         }
@@ -112,6 +130,41 @@ fn changes(name: &str, dry_run: bool, answer: &ApplyCatalogResponse) -> String {
         let _ = writeln!(text, "{} {impact}", look("impact:", Look::Notable));
     }
     text
+}
+
+async fn releases(client: &Client, file: &Path) -> Result<Done, Failure> {
+    let document = super::read_file(file)?;
+    let mut request = ListMovedReleasesRequest { document, ..Default::default() };
+    let mut all = ListMovedReleasesResponse::default();
+    let bar = pages::progress("pages", 0);
+    loop {
+        let instances = InstanceServiceClient::new(client.connection.clone());
+        let call = async || instances.clone().list_moved_releases(request.clone()).await;
+        let page = safe(call).await?.into_inner();
+        all.releases.extend(page.releases);
+        bar.inc(1);
+        if !page.more {
+            break;
+        }
+        request.cursor = page.next_cursor;
+    }
+    bar.finish_and_clear();
+    client.print(&all, |all| {
+        let mut table = Table::new(&["ACCOUNT", "INSTANCE", "PRODUCT", "RELEASED", "WOULD BE"]);
+        for one in &all.releases {
+            table.row([
+                one.account_id.clone(),
+                one.instance_id.clone(),
+                one.product_id.clone(),
+                show::instant(one.release_time.as_ref(), client.zone),
+                show::instant(one.new_release_time.as_ref(), client.zone),
+            ]);
+        }
+        let count = i64::try_from(all.releases.len()).unwrap_or(i64::MAX);
+        table.text()
+            + &format!("{} would be released at another time\n", show::counted(count, "instance"))
+    })?;
+    Ok(Done::Whole)
 }
 
 async fn products(client: &Client, catalog: &str, page: PageArgs) -> Result<Done, Failure> {

@@ -1,6 +1,6 @@
 //! What the catalog says of products and account profiles, kept in memory by its version.
 
-mod read;
+pub mod read;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use kernel::ids::ProductId;
 use proto::catalog::v1 as catalog;
 use rule_engine::{
-    lifecycle::in_force,
+    lifecycle::{LifecycleRules, in_force},
     profile::{AccountProfile, DayRange, ProductProfile},
 };
 
@@ -127,6 +127,32 @@ impl Catalogue {
         self.products.get(id)
     }
 
+    /// The same, where `profiles` hold from `now` on (L-5).
+    #[must_use]
+    pub fn with(mut self, profiles: Vec<(ProductId, ProductProfile)>, now: DateTime<Utc>) -> Self {
+        for (id, profile) in profiles {
+            if let Some(product) = self.products.get_mut(&id) {
+                let profile = Arc::new(profile);
+                if product.versions.is_empty() {
+                    let ever = (DateTime::UNIX_EPOCH, Arc::clone(&product.profile));
+                    product.versions.push(ever);
+                }
+                product.versions.push((now, Arc::clone(&profile)));
+                product.profile = profile;
+            }
+        }
+        self
+    }
+
+    /// The products whose days of grace and retention, or boundary, are others than in `other` (L-5).
+    pub fn differing<'c>(&'c self, other: &'c Self) -> impl Iterator<Item = &'c ProductId> {
+        let both = self.products.iter().filter_map(|(id, one)| Some((id, one, other.product(id)?)));
+        let differs = |one: &Product, other: &Product| {
+            LifecycleRules::of(&one.profile) != LifecycleRules::of(&other.profile)
+        };
+        both.filter(move |(_, one, other)| differs(one, other)).map(|(id, ..)| id)
+    }
+
     /// Every product, by id.
     pub fn products(&self) -> impl Iterator<Item = (&ProductId, &Product)> {
         self.products.iter()
@@ -181,6 +207,18 @@ impl Rules {
             Some(known) => Ok(known),
             None => self.refreshed().await,
         }
+    }
+
+    /// The catalogue as of now, and what it would be if `document` were applied at `now`.
+    pub async fn proposed(
+        &self,
+        document: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(Arc<Catalogue>, Catalogue), RemoteError> {
+        let profiles = self.pricing.proposed(document.to_owned()).await?;
+        let current = self.refreshed().await?;
+        let proposed = Catalogue::clone(&current).with(profiles, now);
+        Ok((current, proposed))
     }
 
     /// The catalogue, read anew.

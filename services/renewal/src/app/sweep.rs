@@ -41,9 +41,15 @@ impl Swept {
     #[must_use]
     pub fn of(keys: &[Key], reach: &Reach) -> Self {
         let due = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        let last = keys.last().filter(|_| due >= reach.limit);
-        let next = last.map(|key| Place { account: key.account_id.clone(), id: key.id.clone() });
-        Self { due, next, ..Self::default() }
+        Self { due, next: Self::after(keys, reach.limit), ..Self::default() }
+    }
+
+    /// Where the page after `keys` begins, if they are as many as `limit`.
+    #[must_use]
+    pub fn after(keys: &[Key], limit: u32) -> Option<Place> {
+        let full = u32::try_from(keys.len()).is_ok_and(|many| many >= limit);
+        let last = keys.last().filter(|_| full);
+        last.map(|key| Place { account: key.account_id.clone(), id: key.id.clone() })
     }
 }
 

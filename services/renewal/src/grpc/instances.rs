@@ -18,8 +18,9 @@ use crate::app::{
     instances::{Instances, Listed},
     policies::Policies,
     registration::Registrations,
+    releases::Releases,
 };
-use crate::wire;
+use crate::{store::values, wire};
 
 /// Serves instances.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct InstanceGrpc {
     instances: Instances,
     policies: Policies,
     corrections: Corrections,
+    releases: Releases,
     orders: Orders,
 }
 
@@ -39,9 +41,10 @@ impl InstanceGrpc {
         instances: Instances,
         policies: Policies,
         corrections: Corrections,
+        releases: Releases,
         orders: Orders,
     ) -> Self {
-        Self { registrations, instances, policies, corrections, orders }
+        Self { registrations, instances, policies, corrections, releases, orders }
     }
 }
 
@@ -145,6 +148,27 @@ impl InstanceService for InstanceGrpc {
         let answer =
             shown.map(|shown| pb::CorrectExpiryResponse { instance: Some(tell::instance(shown)) });
         Ok(answer.into_response())
+    }
+
+    #[instrument(skip_all)]
+    async fn list_moved_releases(
+        &self,
+        request: Request<pb::ListMovedReleasesRequest>,
+    ) -> Result<Response<pb::ListMovedReleasesResponse>, Status> {
+        let request = request.into_inner();
+        let query = pb::ListMovedReleasesRequest {
+            document: request.document.clone(),
+            ..pb::ListMovedReleasesRequest::default()
+        };
+        let tokens = PageTokens::of("ListMovedReleases", &query);
+        let (after, limit) = parse::moved(&request, &tokens)?;
+        let page = self.releases.moved(&request.document, &after, limit).await?;
+        let next = page.next.as_ref().map(|place| tokens.issue(&values::to_json(place)));
+        Ok(Response::new(pb::ListMovedReleasesResponse {
+            releases: page.moved.iter().map(tell::moved).collect(),
+            more: next.is_some(),
+            next_cursor: next.unwrap_or_default(),
+        }))
     }
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use kernel::{
     Env,
     env::ManualClock,
-    ids::{AccountId, InstanceId},
+    ids::{AccountId, InstanceId, ProductId},
 };
 use proto::{
     catalog::v1::{
@@ -23,6 +23,7 @@ use proto::{
 };
 use rule_engine::{
     instance::{Binding, BindingKind},
+    profile::ProductProfile,
     registration::{RegisteredBilling, Registration},
 };
 use tempfile::TempDir;
@@ -395,6 +396,18 @@ impl Pricing for Still {
             if is(&self.no_yearly_cycles) { &["1m", "6m"] } else { &["1m", "6m", "1y"] };
         let version = 1 + self.changes();
         Ok(catalogue_of(version, is(&self.withdrawn), is(&self.unserved), cycles))
+    }
+
+    /// The document is a product and its days of grace, parted by a space.
+    async fn proposed(
+        &self,
+        document: String,
+    ) -> Result<Vec<(ProductId, ProductProfile)>, RemoteError> {
+        let (id, days) = document.split_once(' ').unwrap();
+        let id: ProductId = id.parse().unwrap();
+        let catalogue = self.catalogue().await?;
+        let profile = ProductProfile::clone(&catalogue.product(&id).unwrap().profile);
+        Ok(vec![(id, ProductProfile { grace_days: days.parse().unwrap(), ..profile })])
     }
 
     async fn quote(

@@ -46,6 +46,13 @@ pub fn product(product: pb::Product) -> Result<(ProductId, Product), Unreadable>
     Ok((id, Product { catalog, line, profile, versions, priced }))
 }
 
+/// The rules that a catalog proposes for a product.
+pub fn proposed(one: pb::ProposedProfile) -> Result<(ProductId, ProductProfile), Unreadable> {
+    let id = ProductId::try_from(one.product_id.clone());
+    let id = id.map_err(|_| Unreadable::Text(one.product_id))?;
+    Ok((id, profile(required(one.profile)?)?))
+}
+
 fn profile(profile: pb::RenewalProfile) -> Result<ProductProfile, Unreadable> {
     let policies = profile.policies.iter().map(|policy| policy_of(*policy));
     let auto_schedule = profile.auto_schedule.as_ref().map(auto_schedule_of).transpose()?;

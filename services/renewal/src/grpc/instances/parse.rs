@@ -26,7 +26,10 @@ use tonic::Status;
 
 use crate::{
     app::{correction::Wanted, listing::Search},
-    store::instances::list::{Part, Position, Tab},
+    store::{
+        due::pages::Place,
+        instances::list::{Part, Position, Tab},
+    },
     wire,
 };
 
@@ -47,6 +50,32 @@ const FURTHEST_DAYS: u32 = 3_650;
 
 /// The most rows that a page may leap over.
 const FURTHEST_SKIP: u64 = 100_000;
+
+/// The most bytes of a catalog.
+const MOST_DOCUMENT: usize = 1 << 20;
+
+/// The most instances that one call looks at for releases that would move.
+const MOST_RELEASES: u32 = 1_000;
+
+/// After which instance the call goes on, and how many it looks at.
+pub fn moved(
+    request: &pb::ListMovedReleasesRequest,
+    tokens: &PageTokens,
+) -> Result<(Place, u32), Status> {
+    let mut bad = BadRequest::default();
+    match request.document.len() {
+        0 => bad.note("document", "is required"),
+        1..=MOST_DOCUMENT => {}
+        _ => bad.note("document", "must have at most 1 MiB"),
+    }
+    let limit = u32::try_from(request.limit).map_err(|_| "must not be negative");
+    let limit = bad.field("limit", limit).unwrap_or_default();
+    bad.finish()?;
+    let after = tokens.read(&request.cursor)?;
+    let after = after.map(|text| serde_json::from_str(&text)).transpose();
+    let limit = if limit == 0 { MOST_RELEASES } else { limit.min(MOST_RELEASES) };
+    Ok((after.map_err(|_| PageTokenInvalid)?.unwrap_or_default(), limit))
+}
 
 /// An account and an instance.
 pub fn named(account: &str, instance: &str) -> Result<(AccountId, InstanceId), Status> {

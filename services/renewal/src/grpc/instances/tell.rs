@@ -14,12 +14,24 @@ use rule_engine::{instance::Instance, kind::BillingMode, lifecycle::State};
 use crate::{
     app::{
         bound::BoundShown, error::RowRefusal, instances::Detail, policies::PolicySet,
-        registration::Outcome, view::Shown,
+        registration::Outcome, releases::Moved, view::Shown,
     },
     grpc::row_refusal_message,
     store::{entity::term, values},
     wire,
 };
+
+/// An instance whose release would move.
+pub fn moved(moved: &Moved) -> pb::MovedRelease {
+    pb::MovedRelease {
+        account_id: moved.account.to_string(),
+        instance_id: moved.id.to_string(),
+        product_id: moved.product.to_string(),
+        expire_time: Some(timestamp(moved.expiry)),
+        release_time: Some(timestamp(moved.release)),
+        new_release_time: Some(timestamp(moved.would_be)),
+    }
+}
 
 /// What became of a row of a registration.
 pub fn registration_result(

@@ -1,6 +1,9 @@
 //! Pages of what is due: keys only, and nothing is locked.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use kernel::ids::ProductId;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -94,6 +97,39 @@ pub async fn all<C: ConnectionTrait>(
         i64::from(reach.limit).into(),
     ];
     let statement = statement(connection, ALL_SQLITE, ALL_POSTGRES, values);
+    Ok(Key::find_by_statement(statement).all(connection).await?)
+}
+
+/// `1` products, `2` now, `3` and `4` after, `5` limit.
+const UNEXPIRED_SQLITE: &str = "\
+SELECT account_id, id, open_order_id FROM instances
+WHERE (product_id IN (SELECT value FROM json_each(?1)) OR binding = 'STRONG')
+  AND NOT released AND paid_until > ?2 AND (account_id, id) > (?3, ?4)
+ORDER BY account_id, id LIMIT ?5";
+
+const UNEXPIRED_POSTGRES: &str = "\
+SELECT account_id, id, open_order_id FROM instances
+WHERE (product_id IN (SELECT jsonb_array_elements_text($1::jsonb)) OR binding = 'STRONG')
+  AND NOT released AND paid_until > $2 AND (account_id, id) > ($3, $4)
+ORDER BY account_id, id LIMIT $5";
+
+/// Instances of `products` that are not expired at `now`, by account and id, and those that may share the
+/// rules of one (B-4).
+pub async fn unexpired<C: ConnectionTrait>(
+    connection: &C,
+    products: &BTreeSet<&ProductId>,
+    after: &Place,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Key>, StoreError> {
+    let values: [Value; 5] = [
+        values::to_json(products).into(),
+        values::micros(now).into(),
+        after.account.as_str().into(),
+        after.id.as_str().into(),
+        i64::from(limit).into(),
+    ];
+    let statement = statement(connection, UNEXPIRED_SQLITE, UNEXPIRED_POSTGRES, values);
     Ok(Key::find_by_statement(statement).all(connection).await?)
 }
 
