@@ -1,16 +1,19 @@
 //! What renews itself, and how that went.
 
+use chrono::NaiveDate;
 use proto::{
     renewal::{
         internal::v1::RenewDueRequest,
         v1::{
-            Attempt, ListAttemptsRequest, RenewalSetting, SetRenewalPoliciesRequest, policy_result,
+            Attempt, CountAttemptsRequest, ListAttemptsRequest, RenewalSetting,
+            SetRenewalPoliciesRequest, policy_result,
         },
     },
+    scheduler::v1::{GetRunRequest, run::State},
     r#type::v1::{Date, PageRequest, RenewalPolicy},
 };
 
-use crate::clients::Clients;
+use crate::{clients::Clients, suite::Suite};
 
 impl Clients {
     /// Has the instances `ids` of `account` renew themselves by the month.
@@ -63,5 +66,43 @@ impl Clients {
         let mut all: Vec<_> = response.into_inner().attempts.into_iter().map(told).collect();
         all.sort();
         all
+    }
+
+    /// Demands that each attempt of the account's day `date` that came due was decided exactly once, and
+    /// tells how many were decided how, such as `RENEWED 4`.
+    pub async fn decided_once(&self, account: &str, date: NaiveDate) -> Vec<String> {
+        let account_id = account.to_owned();
+        let request = CountAttemptsRequest { account_id, date: Some(date.into()) };
+        let count = self.orders().count_attempts(request).await.expect("a count").into_inner();
+        assert_eq!(count.others, [], "{account} on {date}");
+        assert_eq!(count.due, count.decided);
+        assert_eq!(count.decided, count.outcomes.values().sum::<i32>());
+        let mut told: Vec<_> =
+            count.outcomes.iter().map(|(outcome, number)| format!("{outcome} {number}")).collect();
+        told.sort();
+        told
+    }
+}
+
+impl Suite {
+    /// Waits until the runs of `kinds` that are planned for this minute have ended, whichever way, done by
+    /// schedulers that run all of them each minute. What fails has its next turn in another minute.
+    pub async fn minute(&self, kinds: &[&str]) {
+        let now = self.now().timestamp_micros();
+        let planned = now - now.rem_euclid(60_000_000);
+        for kind in kinds {
+            let request = GetRunRequest { run_id: format!("{kind}-{planned}") };
+            loop {
+                let found = self.schedules().get_run(request.clone()).await;
+                let run = found.ok().and_then(|found| found.into_inner().run);
+                // What goes by shards is done when all parts are.
+                let whole = run.filter(|run| [0, 64].contains(&run.shards));
+                if whole.is_some_and(|run| !matches!(run.state(), State::Waiting | State::Running))
+                {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }

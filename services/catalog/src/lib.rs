@@ -68,6 +68,18 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     Ok(database)
 }
 
+/// Adds the same service to `routes` for an audit: it answers from the rows as they are, and what would
+/// write fails. A database that is not there, or whose schema is older, is refused.
+pub async fn mount_to_read(
+    args: &Args,
+    env: Env,
+    routes: &mut RoutesBuilder,
+) -> anyhow::Result<()> {
+    let catalogs = load_to_read(args, env).await?.context("could not read the catalogs")?;
+    routes.add_service(CatalogServiceServer::new(CatalogGrpc::new(Arc::new(catalogs))));
+    Ok(())
+}
+
 /// Brings the schema of the catalog database up to date.
 pub async fn migrate(args: &Args) -> anyhow::Result<()> {
     let database = connect(args).await?;
@@ -77,13 +89,21 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
 /// Says what is off in the catalog database: a stored catalog that can no longer be read. Only
 /// reads, and refuses a database that is not there or whose schema is older.
 pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
-    let database = Database::open_to_read::<Migrator>(&args.catalog_database_url).await;
-    let store = Store::new(database.context("cannot audit the catalog")?);
-    match Catalogs::load(store, env.clone()).await {
+    match load_to_read(args, env.clone()).await? {
         Ok(_) => Ok(Vec::new()),
         Err(error @ store::StoreError::Unreadable(_)) => Ok(vec![format!("catalog: {error}")]),
         Err(error) => Err(error).context("could not read the catalogs"),
     }
+}
+
+/// What the database holds, which is only read.
+async fn load_to_read(
+    args: &Args,
+    env: Env,
+) -> anyhow::Result<Result<Catalogs, store::StoreError>> {
+    let database = Database::open_to_read::<Migrator>(&args.catalog_database_url).await;
+    let store = Store::new(database.context("cannot audit the catalog")?);
+    Ok(Catalogs::load(store, env).await)
 }
 
 async fn connect(args: &Args) -> anyhow::Result<Database> {

@@ -65,8 +65,12 @@ pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<Str
     let (connector, listener) = memory::pair();
     let wired = suite.wired(&connector);
 
-    // The wallet answers from memory what payments there are; nobody else can reach it.
+    // The wallet answers from memory what payments there are, and the catalog which rules; nobody else
+    // can reach them.
     let mut routes = Routes::builder();
+    if suite.runs(Role::Catalog) {
+        catalog::mount_to_read(&suite.catalog, env.clone(), &mut routes).await?;
+    }
     if suite.runs(Role::Wallet) {
         wallet::mount_to_read(&suite.wallet, env.clone(), &mut routes).await?;
     }

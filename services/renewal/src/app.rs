@@ -55,7 +55,7 @@ use proto::{
 use rule_engine::profile::ProductProfile;
 
 use self::{
-    automatic::caps::Caps,
+    automatic::{caps::Caps, meters::Meters},
     create::make::Maker,
     rules::{Catalogue, Rules},
     settle::complete::Completer,
@@ -151,6 +151,7 @@ pub struct Orders {
     maker: Queue<Maker>,
     completer: Queue<Completer>,
     caps: Caps,
+    meters: Meters,
     env: Env,
 }
 
@@ -168,13 +169,21 @@ impl Orders {
         let maker = Queue::start(Maker::new(store.clone(), env.clone()));
         let completer = Queue::start(Completer::new(store.clone(), env.clone()));
         let caps = Caps::default();
-        Self { store, rules, pricing, funds, maker, completer, caps, env }
+        let meters = Meters::of(&opentelemetry::global::meter("perennial"));
+        Self { store, rules, pricing, funds, maker, completer, caps, meters, env }
     }
 
     /// The same, within bounds of what renews itself.
     #[must_use]
     pub fn within(self, caps: Caps) -> Self {
         Self { caps, ..self }
+    }
+
+    /// The same, counting with `meters`.
+    #[cfg(test)]
+    #[must_use]
+    pub fn counting(self, meters: Meters) -> Self {
+        Self { meters, ..self }
     }
 
     /// The time that a request is judged at.

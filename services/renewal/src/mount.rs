@@ -150,13 +150,16 @@ pub async fn migrate(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What must always hold of terms, claims and orders and does not, one sentence each, also against
-/// the payments that the wallet at the other address has. Only reads, and refuses a database that
-/// is not there or whose schema is older.
+/// the payments that the wallet at the other address has, and against what has come due by the rules of
+/// the catalog at the other address. Only reads, and refuses a database that is not there or whose schema
+/// is older.
 pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
     let database = Database::open_to_read::<Migrator>(&args.renewal_database_url).await;
     let store = Store::new(database.context("cannot audit the renewal service")?);
     let wallet = RemoteWallet::new(args.wallet_address.connect());
-    let findings = audit::findings(&store, &wallet, env.now()).await;
+    let catalog = RemoteCatalog::new(args.catalog_address.connect());
+    let catalogue = catalog.catalogue().await.context("could not ask for the rules")?;
+    let findings = audit::findings(&store, &wallet, &Arc::new(catalogue), env.now()).await;
     let findings = findings.context("could not audit the renewal database")?;
     Ok(findings.iter().map(ToString::to_string).collect())
 }

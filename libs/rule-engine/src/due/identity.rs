@@ -16,6 +16,21 @@ pub enum AttemptKind {
 }
 
 impl AttemptKind {
+    /// As a number: 0 is of the schedule, others say which retry.
+    #[must_use]
+    pub const fn of(number: u32) -> Self {
+        if number == 0 { Self::Scheduled } else { Self::Retry(number) }
+    }
+
+    /// The number that [`of`](Self::of) reads.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Scheduled => 0,
+            Self::Retry(number) => number,
+        }
+    }
+
     pub(super) const fn next_retry(self) -> Self {
         match self {
             Self::Scheduled => Self::Retry(1),

@@ -1,15 +1,16 @@
 //! Terms against money: what was paid for was paid, and what was not paid for was not.
 
+pub mod attempts;
 mod refunds;
 
-use std::{collections::HashMap, ops::RangeInclusive};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Money;
 use platform::audit::Finding;
 use proto::wallet::v1::{Payment, payment};
 
-use super::{Funds as _, RemoteError, failure::OrderError};
+use super::{Funds as _, RemoteError, failure::OrderError, rules::Catalogue};
 use crate::{
     domain::order::{State, payment_id},
     remote::RemoteWallet,
@@ -28,19 +29,21 @@ const ASKED_AT_ONCE: usize = 1_000;
 /// How long money may be under way.
 const LONGEST_PAYMENT: TimeDelta = TimeDelta::hours(1);
 
-/// Everything that is off in the rows of `store`, by themselves and against the payments of
-/// `wallet`. Only reads.
+/// Everything that is off in the rows of `store`: by themselves, against what `catalogue` has come due, and
+/// against the payments of `wallet`. Only reads.
 ///
 /// Orders and payments that change meanwhile may be told of although they are well: audit what
 /// stands still, or audit twice.
 pub async fn findings(
     store: &Store,
     wallet: &RemoteWallet,
+    catalogue: &Arc<Catalogue>,
     now: DateTime<Utc>,
 ) -> Result<Vec<Finding>, OrderError> {
     let snapshot = store.snapshot().await?;
     let mut findings = audit::audit(&snapshot).await?;
     snapshot.commit().await?;
+    findings.extend(attempts::findings(store, catalogue, now).await?);
     let mut after = None;
     loop {
         let page = orders::list::all_after(store.reader(), after, PAGE).await?;

@@ -6,7 +6,9 @@ mod begin;
 pub mod caps;
 pub mod decide;
 pub mod end;
+pub mod meters;
 mod price;
+pub mod proof;
 mod rows;
 
 use std::ops::Range;
@@ -45,17 +47,6 @@ pub struct RenewDue {
 /// What a page came to.
 pub type Swept = sweep::Swept<Place>;
 
-impl Swept {
-    fn note(&mut self, outcome: Outcome, reason: &str) {
-        if outcome != Outcome::Void {
-            self.done += 1;
-        }
-        if outcome != Outcome::Renewed {
-            self.fail(reason, 1);
-        }
-    }
-}
-
 impl Orders {
     /// Decides the attempts of a page that are due, and renews what can be paid. The time is taken
     /// once.
@@ -78,7 +69,10 @@ impl Orders {
             return Ok(swept);
         }
         let sorted = self.sorted(&page.found, now).await?;
-        self.carry_out(sorted, &mut swept, now).await?;
+        let attempts = sorted.due;
+        let carried_out = self.carry_out(sorted, &mut swept, now).await;
+        self.meters.note(attempts, swept.done);
+        carried_out?;
         tracing::info!(due, done = swept.done, failed = ?swept.failed, "a page was renewed");
         Ok(swept)
     }
@@ -107,6 +101,17 @@ impl Orders {
             self.rules.refreshed().await?;
         }
         Err(OrderError::Busy)
+    }
+
+    /// Notes how an attempt of a page was decided.
+    fn note(&self, swept: &mut Swept, outcome: Outcome, reason: &str) {
+        if outcome != Outcome::Void {
+            swept.done += 1;
+            self.meters.decided(outcome);
+        }
+        if outcome != Outcome::Renewed {
+            swept.fail(reason, 1);
+        }
     }
 
     /// Begins, charges and ends what was sorted out.

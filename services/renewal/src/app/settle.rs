@@ -16,7 +16,7 @@ use rule_engine::reason::Reason;
 use self::complete::Paid;
 use super::{Orders, RemoteError, bill, failure::OrderError, pay};
 use crate::{
-    domain::order::State,
+    domain::{attempt::Outcome, order::State},
     store::{
         StoreError,
         events::{self, Event},
@@ -86,6 +86,7 @@ impl Orders {
                 retry(|| self.give_back(order.clone(), payment.clone())).await?
             };
             if let Some(settled) = settled {
+                self.count(&order, &payment, succeeded);
                 fault::point(Fault::AfterSettle);
                 return Ok(settled);
             }
@@ -98,6 +99,19 @@ impl Orders {
             order = found;
         }
         Err(OrderError::Busy)
+    }
+
+    /// Counts the attempt that has ended, if the order is of one that was found halfway.
+    fn count(&self, order: &Order, payment: &Payment, succeeded: bool) {
+        let outcome = match payment.state() {
+            _ if succeeded => Outcome::Renewed,
+            payment::State::Refused => Outcome::Failed,
+            _ => return,
+        };
+        if order.attempt.is_some() {
+            self.meters.note(1, 1);
+            self.meters.decided(outcome);
+        }
     }
 
     /// Not paid: the order awaits its payment again, with its claim, and the request may come again

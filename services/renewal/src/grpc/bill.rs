@@ -11,9 +11,8 @@ use proto::{
     wallet::v1::{ItemParts, Payment, PaymentRefusal, payment},
 };
 
-use rule_engine::due::AttemptKind;
-
 use crate::{
+    app::automatic::proof::{Unsettled, WaitsFor},
     domain::{attempt::Outcome, order::State},
     store::orders::{Attempt, Order},
     wire::count,
@@ -109,10 +108,7 @@ pub fn attempt_message(order: Order) -> Option<pb::Attempt> {
         instance_id: identity.root.to_string(),
         expire_time: Some(timestamp(identity.expiry)),
         date: Some(identity.date.into()),
-        retry: match identity.kind {
-            AttemptKind::Scheduled => 0,
-            AttemptKind::Retry(number) => count(number),
-        },
+        retry: count(identity.kind.number()),
         outcome: outcome_message(outcome).into(),
         reason: reason.unwrap_or_default(),
         message,
@@ -121,6 +117,26 @@ pub fn attempt_message(order: Order) -> Option<pb::Attempt> {
         next_attempt_time: retry_time.map(timestamp),
         missing: refusal.and_then(|refusal| refusal.missing),
     })
+}
+
+/// An attempt that was not decided exactly once, on the wire.
+#[must_use]
+pub fn unsettled_message(one: &Unsettled) -> pb::UnsettledAttempt {
+    use pb::unsettled_attempt::WaitsFor as Wire;
+    let waits_for = match one.waits_for {
+        WaitsFor::Sweep => Wire::Sweep,
+        WaitsFor::Payment => Wire::Payment,
+        WaitsFor::Resumption => Wire::Resumption,
+        WaitsFor::Nothing => Wire::Nothing,
+    };
+    pb::UnsettledAttempt {
+        instance_id: one.identity.root.to_string(),
+        expire_time: Some(timestamp(one.identity.expiry)),
+        retry: count(one.identity.kind.number()),
+        due_time: one.since.map(timestamp),
+        decisions: count(one.decisions),
+        waits_for: waits_for.into(),
+    }
 }
 
 const fn outcome_message(outcome: Option<Outcome>) -> pb::attempt::Outcome {

@@ -12,14 +12,16 @@ use tonic::{Request, Response, Status};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::bill::{attempt_message, order_message};
+use super::bill::{attempt_message, order_message, unsettled_message};
 use crate::{
     app::{
         Orders,
+        automatic::proof::Count,
         lookup::{Listed, Part},
         refund::Refunded,
     },
     store::orders::list::AttemptList,
+    wire::count,
 };
 
 /// Serves orders.
@@ -164,7 +166,29 @@ impl OrderService for OrderGrpc {
             unreadable_order_ids: listed.unreadable.iter().map(Uuid::to_string).collect(),
         }))
     }
+
+    #[instrument(skip_all, fields(account.id = request.get_ref().account_id))]
+    async fn count_attempts(
+        &self,
+        request: Request<pb::CountAttemptsRequest>,
+    ) -> Result<Response<pb::CountAttemptsResponse>, Status> {
+        let (account, date) = parse::day(&request.into_inner())?;
+        let Count { decided: outcomes, others } =
+            self.orders.count_attempts(&account, date).await?;
+        let decided = count(outcomes.values().sum());
+        let open = count(u32::try_from(others.len()).unwrap_or(u32::MAX));
+        let outcomes = outcomes.into_iter().map(|(name, number)| (name, count(number)));
+        Ok(Response::new(pb::CountAttemptsResponse {
+            due: decided.saturating_add(open),
+            decided,
+            outcomes: outcomes.collect(),
+            others: others.iter().take(MOST_NAMED).map(unsettled_message).collect(),
+        }))
+    }
 }
+
+/// The most attempts that are named as not decided exactly once.
+const MOST_NAMED: usize = 1_000;
 
 /// The order that a page begins after.
 fn position(tokens: &PageTokens, token: &str) -> Result<Option<Uuid>, Status> {

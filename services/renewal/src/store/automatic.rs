@@ -4,6 +4,7 @@
 pub mod begin;
 pub mod caps;
 pub mod page;
+pub mod proof;
 
 use std::collections::HashMap;
 

@@ -312,10 +312,8 @@ fn row(order: &Order) -> order::Model {
         attempt_root: identity.map(|identity| identity.root.to_string()),
         attempt_expiry: identity.map(|identity| values::micros(identity.expiry)),
         attempt_date: identity.map(|identity| identity.date.to_string()),
-        attempt_kind: identity.map(|identity| match identity.kind {
-            AttemptKind::Scheduled => 0,
-            AttemptKind::Retry(number) => i32::try_from(number).unwrap_or(i32::MAX),
-        }),
+        attempt_kind: identity
+            .map(|identity| i32::try_from(identity.kind.number()).unwrap_or(i32::MAX)),
         outcome: attempt.and_then(|attempt| attempt.outcome).map(|it| it.name().to_owned()),
         outcome_reason: attempt.and_then(|attempt| attempt.reason.clone()),
         retry_time: attempt.and_then(|attempt| attempt.retry_time).map(values::micros),
@@ -359,7 +357,7 @@ fn attempt(row: &order::Model) -> Result<Option<Attempt>, StoreError> {
         root: root.parse().map_err(|_| unreadable())?,
         expiry: values::instant(row.attempt_expiry.ok_or_else(unreadable)?)?,
         date: row.attempt_date.as_deref().and_then(|it| it.parse().ok()).ok_or_else(unreadable)?,
-        kind: if kind == 0 { AttemptKind::Scheduled } else { AttemptKind::Retry(kind) },
+        kind: AttemptKind::of(kind),
     };
     let outcome = row.outcome.as_deref().map(str::parse).transpose();
     Ok(Some(Attempt {

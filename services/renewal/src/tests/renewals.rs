@@ -1,5 +1,7 @@
 //! Short ways to order and pay in tests.
 
+use std::sync::Arc;
+
 use kernel::ids::RequestId;
 use platform::request::RequestDigest;
 use proto::{renewal::v1 as pb, wallet::v1::RefundDestination};
@@ -9,6 +11,8 @@ use uuid::Uuid;
 use super::cloud::{Cloud, acme, id};
 use crate::{
     app::{
+        Pricing as _,
+        audit::attempts,
         checkout::Checkout,
         create::{Create, What},
         failure::OrderError,
@@ -100,11 +104,14 @@ impl Cloud {
         self.orders.get(&acme(), order.id).await.unwrap()
     }
 
-    /// What is off in the rows.
+    /// What is off in the rows, by themselves and against what has come due.
     pub async fn off(&self) -> Vec<String> {
         let snapshot = self.store.snapshot().await.unwrap();
-        let findings = crate::store::audit::audit(&snapshot).await.unwrap();
+        let mut findings = crate::store::audit::audit(&snapshot).await.unwrap();
         snapshot.commit().await.unwrap();
+        let catalogue = Arc::new(self.catalog.catalogue().await.unwrap());
+        let now = self.orders.now();
+        findings.extend(attempts::findings(&self.store, &catalogue, now).await.unwrap());
         findings.iter().map(ToString::to_string).collect()
     }
 

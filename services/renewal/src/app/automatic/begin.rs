@@ -92,7 +92,7 @@ impl Orders {
             if let Some(written) = written {
                 for place in &written.decided {
                     let Decided { outcome, why, .. } = &batch.deciding[*place].decided;
-                    swept.note(*outcome, why.reason.code());
+                    self.note(swept, *outcome, why.reason.code());
                 }
                 let begun = batch.starting.into_iter();
                 let begun = begun.filter(|one| written.begun.contains(&one.order.id));

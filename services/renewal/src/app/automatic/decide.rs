@@ -39,6 +39,8 @@ use crate::{
 pub struct Sorted {
     /// By which rules.
     pub catalogue: Arc<Catalogue>,
+    /// How many attempts are due, whatever comes of them.
+    pub due: u32,
     /// What is to be renewed, in the order in which money is to be taken.
     pub tries: Vec<Try>,
     /// The same with its prices.
@@ -169,7 +171,8 @@ pub fn page(
     let found: BTreeSet<_> = names.iter().map(|(account, id)| (account, id)).collect();
     let (tries, priced) = (Vec::new(), Vec::new());
     let (decided, notes) = (Vec::new(), Vec::new());
-    let mut sorted = Sorted { catalogue, tries, priced, decided, notes, parked: Vec::new() };
+    let parked = Vec::new();
+    let mut sorted = Sorted { catalogue, due: 0, tries, priced, decided, notes, parked };
     for Holding { account, loaded } in holdings {
         let account = Arc::new(account);
         let catalogue = Arc::clone(&sorted.catalogue);
@@ -213,6 +216,7 @@ impl<'w> Look<'w> {
                 sorted.notes.extend(self.at_another_time(one, time));
             }
             NextAttempt::Missed { expiry, date, .. } => {
+                sorted.due += 1;
                 let kind = rule_engine::due::AttemptKind::Scheduled;
                 let identity = self.identity(one, expiry, date, kind);
                 let unit = self.unit(one, identity, stops_at(expiry), &sorted.catalogue);
@@ -228,6 +232,7 @@ impl<'w> Look<'w> {
                     sorted.notes.extend(self.at_another_time(one, time));
                     return;
                 }
+                sorted.due += 1;
                 let Attempt { expiry, date, kind, .. } = attempt;
                 let identity = self.identity(one, expiry, date, kind);
                 let unit = self.unit(one, identity, stops_at(expiry), &sorted.catalogue);

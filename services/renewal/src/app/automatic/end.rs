@@ -110,10 +110,10 @@ impl Orders {
         let ended = retry(|| self.end(&paid, &failing)).await?;
         for one in paid.iter().filter(|one| ended.contains(&one.order.id)) {
             debug_assert!(one.order.attempt.is_some(), "a page has only attempts");
-            swept.note(Outcome::Renewed, "");
+            self.note(swept, Outcome::Renewed, "");
         }
         for one in failing.iter().filter(|one| ended.contains(&one.order.id)) {
-            swept.note(one.outcome(), &one.reason());
+            self.note(swept, one.outcome(), &one.reason());
         }
         Ok(())
     }

@@ -516,7 +516,11 @@ async fn live(cloud: &Cloud, fleet: &[(bool, u32)], steps: &[Step]) {
                 cloud.purse.deposit("acme", *fen, cloud.orders.now());
             }
         }
-        cloud.assert_sound().await;
+        let mut off = cloud.off().await;
+        // While time passes and nobody sweeps, what is due waits.
+        let swept = matches!(step, Step::Sweep(_));
+        off.retain(|off| swept || !off.contains("is decided within an hour"));
+        assert_eq!(off, Vec::<String>::new());
     }
     let attempts = cloud.attempts_of(None).await;
     let mut identities: Vec<_> =

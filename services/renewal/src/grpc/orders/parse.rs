@@ -224,6 +224,20 @@ pub fn attempts(
     }
 }
 
+/// A day of an account.
+pub fn day(request: &pb::CountAttemptsRequest) -> Result<(AccountId, NaiveDate), Status> {
+    let mut bad = BadRequest::default();
+    let account = wire::id::<AccountId>(&mut bad, "account_id", &request.account_id);
+    if request.date.is_none() {
+        bad.note("date", "is required");
+    }
+    let date = request.date.and_then(|date| bad.field("date", NaiveDate::try_from(date)));
+    match (account, date) {
+        (Some(account), Some(date)) if bad.is_empty() => Ok((account, date)),
+        _ => Err(bad.into_status()),
+    }
+}
+
 fn wanted(
     bad: &mut BadRequest,
     account: Option<AccountId>,

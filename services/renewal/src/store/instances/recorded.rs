@@ -110,10 +110,7 @@ fn read_decisions(text: &str) -> Result<Vec<Decision>, StoreError> {
         Ok(Decision {
             expiry: values::instant(row.expiry)?,
             date: row.date,
-            kind: match row.retry {
-                0 => AttemptKind::Scheduled,
-                number => AttemptKind::Retry(number),
-            },
+            kind: AttemptKind::of(row.retry),
             at: values::instant(row.at)?,
             refused_for_money: row.for_money,
         })
@@ -127,10 +124,7 @@ pub fn decisions_text(decided: &[Decision]) -> Option<String> {
     let row = |decision: &Decision| DecisionRow {
         expiry: values::micros(decision.expiry),
         date: decision.date,
-        retry: match decision.kind {
-            AttemptKind::Scheduled => 0,
-            AttemptKind::Retry(number) => number,
-        },
+        retry: decision.kind.number(),
         at: values::micros(decision.at),
         for_money: decision.refused_for_money,
     };
