@@ -3,13 +3,14 @@
 //! ```text
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
-//! catalog, accounts, instances, renewals, orders, checkout, wallet, vouchers,
-//! ledger, sandbox, events, webhooks, schedules, sweep, clock: the commands
+//! catalog, accounts, instances, renewals, orders, attempts, checkout, wallet,
+//! vouchers, ledger, sandbox, events, webhooks, schedules, sweep, clock: the commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
 
 mod accounts;
+mod attempts;
 mod catalog;
 mod checkout;
 mod clock;
@@ -61,6 +62,9 @@ pub enum Command {
     /// Orders: list, look at, pay, cancel.
     #[command(subcommand, after_help = EXIT_CODES)]
     Orders(orders::Command),
+    /// Automatic renewals: how attempts were decided, and the proof that each was, once.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Attempts(attempts::Command),
     /// Have a payment channel asked for an order, or for what vouchers and cash leave of it.
     #[command(after_help = checkout::EXAMPLES)]
     Checkout(checkout::CheckoutArgs),
@@ -156,6 +160,7 @@ impl Command {
             Self::Quote(args) => args.run(client).await,
             Self::Renew(args) => args.run(client).await,
             Self::Orders(command) => command.run(client).await,
+            Self::Attempts(command) => command.run(client).await,
             Self::Checkout(args) => args.run(client).await,
             Self::Wallet(command) => command.run(client).await,
             Self::Vouchers(command) => command.run(client).await,

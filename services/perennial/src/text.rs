@@ -1,5 +1,6 @@
 //! What people read: values, tables, bills.
 
+pub mod attempts;
 pub mod bill;
 pub mod ledger;
 pub mod show;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use platform::client::{Connection, safe};
 use proto::renewal::v1::{
-    Account, AccountSettings, GetAccountRequest, StandardDay, UpdateAccountSettingsRequest,
-    UpsertAccountsRequest, UpsertAccountsResponse, account_result::Result as Row,
-    account_service_client::AccountServiceClient, account_settings::DayMeaning, standard_day::Day,
+    Account, AccountSettings, GetAccountRequest, ResumeAutomaticRenewalRequest, StandardDay,
+    UpdateAccountSettingsRequest, UpsertAccountsRequest, UpsertAccountsResponse,
+    account_result::Result as Row, account_service_client::AccountServiceClient,
+    account_settings::DayMeaning, standard_day::Day,
 };
 
 use super::{
@@ -43,6 +44,13 @@ A file is YAML or JSON: a list of accounts, such as
   perennial accounts settings acme --standard-day last --auto-follows true
   perennial accounts settings acme --standard-day none")]
     Settings(SettingsArgs),
+    /// Have an account renewed by itself again that is parked because it is beyond the bounds of its day.
+    #[command(after_help = "Example:
+  perennial accounts resume-automatic-renewal acme")]
+    ResumeAutomaticRenewal {
+        /// The account.
+        account: String,
+    },
 }
 
 /// One account by flags, or many from a file.
@@ -110,6 +118,14 @@ impl Command {
                 Ok(Done::Whole)
             }
             Self::Settings(args) => args.run(client).await,
+            Self::ResumeAutomaticRenewal { account } => {
+                let request = ResumeAutomaticRenewalRequest { account_id: account };
+                let call =
+                    async || accounts(client).resume_automatic_renewal(request.clone()).await;
+                let answer = safe(call).await?;
+                client.print(answer.get_ref(), |answer| text(answer.account.as_ref(), client))?;
+                Ok(Done::Whole)
+            }
         }
     }
 }
@@ -221,6 +237,7 @@ fn text(account: Option<&Account>, client: &Client) -> String {
             "first automatic attempt",
             settings.auto_days_before.map_or_else(String::new, |days| format!("day -{days}")),
         ),
+        ("parked until", show::instant(account.parked_until.as_ref(), client.zone)),
         ("known since", show::instant(account.create_time.as_ref(), client.zone)),
         ("etag", account.etag),
     ])

@@ -6,7 +6,8 @@ use indicatif::ProgressBar;
 use proto::{
     catalog::v1::ListProductsResponse,
     renewal::v1::{
-        ListDeadLettersResponse, ListInstancesResponse, ListOrdersResponse, ListWebhooksResponse,
+        ListAttemptsResponse, ListDeadLettersResponse, ListInstancesResponse, ListOrdersResponse,
+        ListWebhooksResponse,
     },
     scheduler::v1::ListRunsResponse,
     r#type::v1::{PageRequest, PageResponse},
@@ -76,6 +77,7 @@ paged! {
     ListProductsResponse: products;
     ListInstancesResponse: instances;
     ListOrdersResponse: orders, unreadable_order_ids;
+    ListAttemptsResponse: attempts;
     ListWebhooksResponse: webhooks;
     ListDeadLettersResponse: letters;
     ListEntriesResponse: entries;
