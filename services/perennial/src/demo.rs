@@ -4,7 +4,8 @@
 //! ```text
 //! world    the suite, its clock and its clients     jdcloud, kingsoft, aliyun, huaweicloud
 //! story    prints, checks, counts                   vouchers, checkout, refunds: the money
-//! gateway  a payment channel                        books: balances, ledgers, audit
+//! gateway  a payment channel                        nights: what renews itself
+//!                                                   books: balances, ledgers, audit
 //! ```
 
 mod aliyun;
@@ -14,6 +15,7 @@ mod gateway;
 mod huaweicloud;
 mod jdcloud;
 mod kingsoft;
+mod nights;
 mod refunds;
 mod rows;
 mod story;
@@ -67,6 +69,8 @@ pub async fn tell(out: Box<dyn Write + Send>) -> anyhow::Result<Told> {
     story.survive(huaweicloud)?;
     let money = money(&mut story).await;
     story.survive(money)?;
+    let nights = nights::tell(&mut story).await;
+    story.survive(nights)?;
     books::tell(&mut story).await?;
     story.end()
 }

@@ -14,7 +14,7 @@ const CLASS: &str = "instance_class";
 
 pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
     story.chapter("Alibaba Cloud", "umbrella rents ApsaraDB for Redis.")?;
-    story.later("2018-08-11 09:00")?;
+    story.later("2018-08-11 09:00").await?;
     story.section("umbrella and what it rents")?;
     story.open(UMBRELLA, "aliyun", "1000.00").await?;
     let since = "2018-07-01 00:00";
@@ -38,7 +38,7 @@ fn redis(id: &str, class: &str) -> InstanceRegistration {
 
 /// L-1, T-3, T-4.
 async fn seventh_and_eighth_day(story: &mut Story) -> anyhow::Result<()> {
-    story.later("2018-08-20 23:00")?;
+    story.later("2018-08-20 23:00").await?;
     story.section("On day +7 it is renewed from its old expiry, on day +8 refused (L-1, T-3)")?;
     story.check_expiry(UMBRELLA, "redis-seven", "2018-08-14 00:00:00").await?;
     let order = story.renew(UMBRELLA, renewal(&["redis-seven"], "1m")).await?;
@@ -62,9 +62,11 @@ async fn smaller(story: &mut Story) -> anyhow::Result<()> {
     story.refused(UMBRELLA, change("redis.master.mid"), "CHANGE_PENDING").await?;
     let order = story.renew(UMBRELLA, renewal(&["redis-big"], "1m")).await?;
     story.check("a plain renewal", show::money(order.payable.as_ref()), "CNY 75.00")?;
-    story.later("2018-09-05 23:59")?;
+    // A night in which an address of globex renews itself.
+    story.later("2018-08-25 00:00").await?;
+    story.later("2018-09-05 23:59").await?;
     check_class(story, "in its last minute it still is", "redis.master.stand").await?;
-    story.later("2018-09-06 00:00")?;
+    story.later("2018-09-06 00:00").await?;
     check_class(story, "from the next term on it is", "redis.master.small").await?;
     story.check_expiry(UMBRELLA, "redis-big", "2018-11-06 00:00:00").await
 }

@@ -48,7 +48,7 @@ pub async fn tell(story: &mut Story) -> anyhow::Result<Order> {
 }
 
 async fn open(story: &mut Story) -> anyhow::Result<()> {
-    story.later("2018-09-07 10:00")?;
+    story.later("2018-09-07 10:00").await?;
     story.section("stark, its voucher and what it rents")?;
     story.open(STARK, "kingsoft", "30.00").await?;
     let terms = VoucherTerms {
@@ -119,7 +119,7 @@ fn shown_parts(parts: &ItemParts) -> String {
 
 /// W-3.
 async fn nobody_pays(story: &mut Story, order: &Order) -> anyhow::Result<()> {
-    story.later("2018-09-07 10:30")?;
+    story.later("2018-09-07 10:30").await?;
     story.section("Nobody pays for half an hour: what was set aside is released (W-3)")?;
     story.world.sweep("expire-holds").await?;
     story.world.sweep("advance").await?;
@@ -137,14 +137,14 @@ async fn asked_anew(story: &mut Story, order: &Order) -> anyhow::Result<PaymentI
     let intent = open.checkout.clone().unwrap_or_default();
     let asked = show::money(intent.amount.as_ref());
     story.check("it is asked for", asked, "CNY 90.00")?;
-    story.later("2018-09-07 10:40")?;
+    story.later("2018-09-07 10:40").await?;
     let message = gateway::paid(&story.world, &intent, "sandbox-1");
     story.forged(&message).await?;
     story.callback(&message, "PAID CNY 90.00").await?;
     story.say("It sends the same message again: the first answer, and nothing happens.")?;
     story.callback(&message, "PAID CNY 90.00").await?;
     story.check_purse("cash 0.00 and 0.00 held, vouchers 0.00 and 0.00 held").await?;
-    story.later("2018-09-07 10:41")?;
+    story.later("2018-09-07 10:41").await?;
     story.world.sweep("advance").await?;
     let paid = story.current(order).await?;
     let state = show::word(paid.state().as_str_name(), "STATE_");

@@ -18,7 +18,7 @@ const HOOLI: &str = "hooli";
 pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
     story
         .chapter("Huawei Cloud", "hooli rents dedicated pools of ModelArts and elastic servers.")?;
-    story.later("2018-09-06 09:00")?;
+    story.later("2018-09-06 09:00").await?;
     story.section("hooli and what it rents")?;
     story.open(HOOLI, "huaweicloud", "60000.00").await?;
     let pool =

@@ -34,7 +34,7 @@ async fn open(story: &mut Story) -> anyhow::Result<()> {
     let disk = |id| metered(ACME, id, "jd-disk", &[("disk_type", "ssd"), ("size_gb", "100")]);
     let late = paid(vm("vm-late", "g.s1.micro"), "2018-07-01 10:00", "2018-07-30")?;
     story.register(vec![late]).await?;
-    story.later(BOUGHT)?;
+    story.later(BOUGHT).await?;
     let settings = [("line_type", "bgp"), ("bandwidth_mbps", "1")];
     let eip = metered(ACME, "eip-web", "jd-eip", &settings);
     let (web, data) = (vm("vm-web", "g.s1.micro"), vm("vm-data", "g.s1.micro"));

@@ -33,7 +33,7 @@ fn eip(id: &str, mbps: &str) -> InstanceRegistration {
 }
 
 async fn open(story: &mut Story) -> anyhow::Result<()> {
-    story.later("2018-08-10 09:00")?;
+    story.later("2018-08-10 09:00").await?;
     story.section("globex and what it rents")?;
     story.open(GLOBEX, "kingsoft", "5000.00").await?;
     let since = "2018-07-01 00:00";
@@ -226,6 +226,16 @@ pub async fn set_policy(
     policy: RenewalPolicy,
 ) -> anyhow::Result<Vec<PolicyResult>> {
     let renewal = RenewalSetting { policy: policy.into(), ..RenewalSetting::default() };
+    set_renewal(story, account, ids, renewal).await
+}
+
+/// Asks for what is to happen at the expiry, and shows what was refused.
+pub async fn set_renewal(
+    story: &mut Story,
+    account: &str,
+    ids: &[&str],
+    renewal: RenewalSetting,
+) -> anyhow::Result<Vec<PolicyResult>> {
     let request = SetRenewalPoliciesRequest {
         account_id: account.to_owned(),
         instance_ids: ids.iter().map(|&id| id.to_owned()).collect(),

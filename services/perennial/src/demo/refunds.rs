@@ -29,7 +29,7 @@ pub async fn tell(story: &mut Story, order: &Order) -> anyhow::Result<()> {
 
 /// O-6, V-4.
 async fn to_the_cash_balance(story: &mut Story, order: &Order) -> anyhow::Result<()> {
-    story.later("2018-09-08 09:00")?;
+    story.later("2018-09-08 09:00").await?;
     story.section("One item of the order; the sandbox's part goes to the cash balance (O-6)")?;
     let answer = story.refund(order, &["eip-mail"], RefundDestination::CashBalance).await?;
     let manual = answer.made_manual_ids.join(" ");
@@ -52,7 +52,7 @@ async fn back_through_the_channel(story: &mut Story, order: &Order) -> anyhow::R
     let back = "PENDING: voucher 10.00, cash 7.50, through the sandbox 22.50";
     check_last(story, &refunded, back)?;
     story.check_purse("cash 202.50 and 0.00 held, vouchers 15.00 and 0.00 held").await?;
-    story.later("2018-09-08 09:10")?;
+    story.later("2018-09-08 09:10").await?;
     let message = gateway::gave_back(&story.world, last(&refunded));
     story.callback(&message, "REFUNDED CNY 22.50").await?;
     let order = story.followed(order).await?;
@@ -68,7 +68,7 @@ async fn refused_by_the_channel(story: &mut Story, order: &Order) -> anyhow::Res
     let refunded = answer.order.unwrap_or_default();
     let back = "PENDING: voucher 25.00, cash 18.75, through the sandbox 56.25";
     check_last(story, &refunded, back)?;
-    story.later("2018-09-08 09:20")?;
+    story.later("2018-09-08 09:20").await?;
     let message = gateway::will_not(&story.world, last(&refunded));
     story.callback(&message, "TO_CASH_BALANCE REFUND_REFUSED CNY 56.25").await?;
     let order = story.followed(order).await?;

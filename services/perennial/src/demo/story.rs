@@ -27,6 +27,9 @@ use crate::text::{
     table::{Look, look},
 };
 
+/// The schedules that have their turn whenever time passes, in their order.
+const NIGHTLY: [&str; 3] = ["renew", "expire", "remind"];
+
 /// A story that is being told.
 pub struct Story {
     /// Where it happens.
@@ -82,9 +85,13 @@ impl Story {
         self.say(&look(&format!("✗ {sentence}"), Look::Bad))
     }
 
-    /// Lets time pass until the local time `text`.
-    pub fn later(&mut self, text: &str) -> anyhow::Result<()> {
-        self.world.set_clock(text)
+    /// Lets time pass until the local time `text`, and whatever is due then be done.
+    pub async fn later(&mut self, text: &str) -> anyhow::Result<()> {
+        self.world.set_clock(text)?;
+        for kind in NIGHTLY {
+            self.world.sweep(kind).await?;
+        }
+        Ok(())
     }
 
     /// Notes that a chapter broke off, if it did.
@@ -123,25 +130,37 @@ impl Story {
         let (account_id, currency_code) = (id.to_owned(), "CNY".to_owned());
         let request = CreateWalletRequest { account_id, currency_code };
         self.world.wallets().create_wallet(request).await?;
+        self.opened.push((id.to_owned(), cny(cash)));
+        self.say(&format!("{id} opens an account"))?;
+        self.deposit(id, cash).await
+    }
+
+    /// Puts `cash` into the wallet of an account.
+    pub async fn deposit(&mut self, account: &str, cash: &str) -> anyhow::Result<()> {
         let request = DepositRequest {
             request_id: self.world.request_id(),
-            account_id: id.to_owned(),
+            account_id: account.to_owned(),
             amount: Some(cny(cash)),
             note: "bank transfer".to_owned(),
         };
         self.world.wallets().deposit(request).await?;
-        self.opened.push((id.to_owned(), cny(cash)));
-        self.say(&format!("{id} opens an account and deposits CNY {cash}"))
+        self.say(&format!("{account} deposits CNY {cash}"))
     }
 
-    /// Sets the account's standard renewal date (U-1).
+    /// Sets the account's standard renewal date, which automatic renewals follow (U-1, U-4).
     pub async fn set_standard_day(&mut self, account: &str, day: i32) -> anyhow::Result<()> {
         let standard_day = Some(StandardDay { day: Some(Day::DayOfMonth(day)) });
-        let settings = AccountSettings { standard_day, ..AccountSettings::default() };
+        let settings = AccountSettings {
+            standard_day,
+            auto_follows_standard_day: true,
+            ..AccountSettings::default()
+        };
         let request = UpdateAccountSettingsRequest {
             account_id: account.to_owned(),
             settings: Some(settings),
-            update_mask: Some(prost_types::FieldMask { paths: vec!["standard_day".to_owned()] }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: ["standard_day", "auto_follows_standard_day"].map(str::to_owned).into(),
+            }),
             etag: String::new(),
         };
         self.world.accounts().update_account_settings(request).await?;

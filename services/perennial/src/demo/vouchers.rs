@@ -42,19 +42,28 @@ pub async fn tell(story: &mut Story) -> anyhow::Result<()> {
 }
 
 async fn issue(story: &mut Story) -> anyhow::Result<Vec<Voucher>> {
-    let grant = |(_, face, end): (&str, &str, &str)| -> anyhow::Result<VoucherGrant> {
+    grant(story, INITECH, &VOUCHERS).await
+}
+
+/// Issues vouchers to `account`, each with a name for the story, a face and an end.
+pub async fn grant(
+    story: &mut Story,
+    account: &str,
+    vouchers: &[(&str, &str, &str)],
+) -> anyhow::Result<Vec<Voucher>> {
+    let grant = |(_, face, end): &(&str, &str, &str)| -> anyhow::Result<VoucherGrant> {
         let terms = VoucherTerms {
             valid_from: Some(timestamp(instant("2018-08-01 00:00")?)),
             expire_time: Some(timestamp(instant(end)?)),
             ..VoucherTerms::default()
         };
-        let account_id = INITECH.to_owned();
+        let account_id = account.to_owned();
         Ok(VoucherGrant { account_id, face: Some(cny(face)), terms: Some(terms) })
     };
-    let grants = VOUCHERS.into_iter().map(grant).collect::<Result<_, _>>()?;
+    let grants = vouchers.iter().map(grant).collect::<Result<_, _>>()?;
     let request = IssueVouchersRequest { request_id: story.world.request_id(), grants };
     let issued = story.world.vouchers().issue_vouchers(request).await?.into_inner().vouchers;
-    for (voucher, (name, face, end)) in issued.iter().zip(VOUCHERS) {
+    for (voucher, (name, face, end)) in issued.iter().zip(vouchers) {
         let id = &voucher.voucher_id;
         story.say(&format!("{name}: CNY {face} until {end} ({id})"))?;
     }

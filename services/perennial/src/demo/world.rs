@@ -15,7 +15,7 @@ use platform::{
 use proto::{
     catalog::v1::{ApplyCatalogRequest, catalog_service_client::CatalogServiceClient},
     renewal::v1::{
-        account_service_client::AccountServiceClient,
+        account_service_client::AccountServiceClient, event_service_client::EventServiceClient,
         instance_service_client::InstanceServiceClient, order_service_client::OrderServiceClient,
     },
     scheduler::v1::{
@@ -146,6 +146,10 @@ impl World {
 
     pub fn orders(&self) -> OrderServiceClient<Connection> {
         OrderServiceClient::new(self.connection.clone())
+    }
+
+    pub fn events(&self) -> EventServiceClient<Connection> {
+        EventServiceClient::new(self.connection.clone())
     }
 
     pub fn wallets(&self) -> WalletServiceClient<Connection> {
