@@ -47,7 +47,7 @@ async fn killed_at(fault: Fault, backend: Backend, layout: Layout) -> State {
 }
 
 /// The service of `fault` dies while the order is made, paid or cancelled.
-async fn die_at(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
+pub async fn die_at(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
     suite.restart(fault.service(), Some(fault));
     let made = suite.create(request.clone()).await;
     if fault == Fault::AfterCreate {
@@ -118,7 +118,7 @@ async fn killed_in_page(suite: &mut Suite, fault: Fault) -> State {
 }
 
 /// The points of step C (W-4).
-const CHECKOUT: [Fault; 6] = [
+pub const CHECKOUT: [Fault; 6] = [
     Fault::AfterCheckout,
     Fault::AfterIntent,
     Fault::AfterIntentAnswer,
@@ -128,7 +128,7 @@ const CHECKOUT: [Fault; 6] = [
 ];
 
 /// The service of `fault` dies while a channel is asked for the whole of the order, or confirms it.
-async fn die_at_checkout(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
+pub async fn die_at_checkout(suite: &mut Suite, fault: Fault, request: &CreateRenewalOrderRequest) {
     let order = suite.create(request.clone()).await.expect("an order");
     let checkout = CheckoutOrderRequest { use_cash: false, ..checkout_of("acme", &order) };
     if let Fault::AfterConfirm | Fault::AfterConfirmed = fault {

@@ -9,6 +9,8 @@ mod journeys;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod nights;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod tidy;

@@ -50,6 +50,13 @@ impl Process {
         self.child.wait().expect("a child of this process")
     }
 
+    /// Stops the process in its tracks, as a machine that is asleep; or lets it go on.
+    pub fn pause(&self, paused: bool) {
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(told.expect("kill is a command").success(), "it is a child of this process");
+    }
+
     /// Kills the process, as `kill -9` does.
     pub fn kill(&mut self) {
         // One that has ended already needs no killing.
