@@ -3,6 +3,7 @@
 mod ledger;
 mod parse;
 mod payments;
+mod purses;
 mod show;
 mod sweeps;
 mod vouchers;
@@ -48,7 +49,9 @@ impl WalletGrpc {
     /// Adds the services to `routes`.
     pub fn add_to(&self, routes: &mut RoutesBuilder) {
         use proto::wallet::{
-            internal::v1::sweep_service_server::SweepServiceServer,
+            internal::v1::{
+                purse_service_server::PurseServiceServer, sweep_service_server::SweepServiceServer,
+            },
             v1::{
                 ledger_service_server::LedgerServiceServer,
                 payment_service_server::PaymentServiceServer,
@@ -62,6 +65,7 @@ impl WalletGrpc {
             .add_service(VoucherServiceServer::new(self.clone()))
             .add_service(LedgerServiceServer::new(self.clone()))
             .add_service(SweepServiceServer::new(self.clone()))
+            .add_service(PurseServiceServer::new(self.clone()))
             .add_service(payments.max_decoding_message_size(LARGEST_REQUEST));
     }
 }

@@ -19,6 +19,12 @@ use crate::{
     store::{Part, Rows, Wanted},
 };
 
+/// The most vouchers that are told of a purse.
+const MOST_VOUCHERS: usize = 10_000;
+
+/// How often a purse is looked into anew because something was paid meanwhile.
+const ROUNDS: usize = 5;
+
 /// A payment that is not taken.
 #[derive(Debug, Clone)]
 pub struct Preview {
@@ -134,6 +140,26 @@ impl Wallets {
         .map_err(|refused| refused.refusal())?;
         let vouchers = vouchers.into_iter().map(|voucher| (voucher.id, voucher)).collect();
         Ok(Previewed { explanation, vouchers, at })
+    }
+
+    /// The cash of `account`, and the vouchers that may pay something from now on, with the time at
+    /// which they are judged. At most so many that nobody has as many: what a payment is decided with.
+    pub async fn purse(
+        &self,
+        account: &AccountId,
+    ) -> Result<(Wallet, Vec<Voucher>, DateTime<Utc>), WalletError> {
+        for _ in 0..ROUNDS {
+            let wallet = self.wallet(account).await?;
+            let now = self.env.now();
+            let mut vouchers = self.store.open_vouchers(account, &BTreeSet::new()).await?;
+            // Between the two queries nothing was paid.
+            if self.wallet(account).await?.entries == wallet.entries {
+                vouchers.retain(|voucher| !voucher.is_over(now));
+                vouchers.truncate(MOST_VOUCHERS);
+                return Ok((wallet, vouchers, now));
+            }
+        }
+        Err(WalletError::LostRace)
     }
 
     /// Those of `ids` that there are.
