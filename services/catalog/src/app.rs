@@ -174,16 +174,17 @@ impl Catalogs {
     }
 
     /// Prices `items` at `as_of`, each for its one of `buyers` and as if it were alone (M-5). The
-    /// caller's instant is ours, give or take five minutes: `CLOCK_SKEW`.
+    /// caller's instant is ours, give or take five minutes, or later for a `forecast`: `CLOCK_SKEW`.
     pub fn quote<'s>(
         &self,
         snapshot: &'s Snapshot,
         items: &'s [Item],
         buyers: &'s [Buyer],
         as_of: DateTime<Utc>,
+        forecast: bool,
     ) -> Result<Vec<Result<Quote<'s>, PriceRefused>>, CatalogError> {
         let now = self.env.now();
-        if (now - as_of).abs() > MAX_SKEW {
+        if now - as_of > MAX_SKEW || !forecast && as_of - now > MAX_SKEW {
             return Err(CatalogError::ClockSkew { as_of, now });
         }
         let quote = |item: &'s Item| {

@@ -160,9 +160,9 @@ impl CatalogService for CatalogGrpc {
         request: Request<pb::QuoteRenewalsRequest>,
     ) -> Result<Response<pb::QuoteRenewalsResponse>, Status> {
         let asked = parse::quotes(request.into_inner())?;
-        let parse::QuoteCommand { items, buyers, as_of, view } = asked;
+        let parse::QuoteCommand { items, buyers, as_of, forecast, view } = asked;
         let snapshot = self.catalogs.snapshot();
-        let quotes = self.catalogs.quote(&snapshot, &items, &buyers, as_of)?;
+        let quotes = self.catalogs.quote(&snapshot, &items, &buyers, as_of, forecast)?;
         let results = items.iter().zip(&quotes).map(|(item, quote)| pb::QuoteResult {
             item_id: item.id.clone(),
             result: Some(quote::result(quote.as_ref(), view)),

@@ -44,6 +44,7 @@ pub struct QuoteCommand {
     /// Every item is for one of them.
     pub buyers: Vec<Buyer>,
     pub as_of: DateTime<Utc>,
+    pub forecast: bool,
     pub view: View,
 }
 
@@ -102,7 +103,7 @@ pub fn quotes(request: pb::QuoteRenewalsRequest) -> Result<QuoteCommand, Status>
     let items: Option<Vec<_>> = items.into_iter().collect();
     match (items, buyers, as_of, bad.is_empty()) {
         (Some(items), Some(buyers), Some(as_of), true) => {
-            Ok(QuoteCommand { items, buyers, as_of, view })
+            Ok(QuoteCommand { items, buyers, as_of, forecast: request.forecast, view })
         }
         _ => Err(bad.into_status()),
     }

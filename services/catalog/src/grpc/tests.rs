@@ -287,6 +287,13 @@ async fn a_clock_that_is_off_is_refused() {
         let status = catalog.refused(at(bad)).await;
         assert_eq!((status.code(), &*reason(&status)), (Code::FailedPrecondition, "CLOCK_SKEW"));
     }
+    // A forecast goes as far ahead as it likes, and not back.
+    let forecast = |as_of| pb::QuoteRenewalsRequest { forecast: true, ..at(as_of) };
+    for good in ["2026-03-09T23:55:00Z", "2036-03-10T00:00:00Z"] {
+        assert!(catalog.quote_renewals(Request::new(forecast(good))).await.is_ok());
+    }
+    let status = catalog.refused(forecast("2026-03-09T23:54:59.999999Z")).await;
+    assert_eq!(&*reason(&status), "CLOCK_SKEW");
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl Orders {
                 account_labels: account.labels.clone(),
                 as_of: Some(timestamp(now)),
                 view: View::Full.into(),
-                buyers: Vec::new(),
+                ..QuoteRenewalsRequest::default()
             };
             let answer = self.pricing.quote(request).await?;
             if answer.catalog_version != planned.catalogue.version() {
