@@ -15,6 +15,7 @@ pub mod due;
 pub mod error;
 pub mod events;
 pub mod failure;
+pub mod forecast;
 pub mod funding;
 pub mod instances;
 pub mod lifecycle;
@@ -41,7 +42,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kernel::{
-    Env,
+    Env, Money,
     ids::{AccountId, PaymentId, ProductId},
 };
 use platform::together::Queue;
@@ -52,7 +53,7 @@ use proto::{
         PreviewPaymentRequest, PreviewPaymentResponse, Refund, RefundRequest,
     },
 };
-use rule_engine::profile::ProductProfile;
+use rule_engine::{profile::ProductProfile, voucher::Voucher};
 
 use self::{
     automatic::{caps::Caps, meters::Meters},
@@ -82,6 +83,15 @@ impl RemoteError {
 
 /// Accounts to which money has come, since when, and the cursor to go on from.
 pub type Fundings = (Vec<(AccountId, DateTime<Utc>)>, String);
+
+/// With what an account could pay.
+#[derive(Debug, Clone)]
+pub struct Purse {
+    /// The cash that can be spent.
+    pub cash: Money,
+    /// The vouchers that may pay something, from now on or later.
+    pub vouchers: Vec<Voucher>,
+}
 
 /// Rules and prices: the catalog.
 #[async_trait]
@@ -127,6 +137,9 @@ pub trait Funds: fmt::Debug + Send + Sync {
     /// At most `limit` accounts to which money has come, since when, after `cursor`; and the cursor to
     /// go on from.
     async fn fundings(&self, cursor: &str, limit: u32) -> Result<Fundings, RemoteError>;
+
+    /// With what the account could pay; none if it has no wallet.
+    async fn purse(&self, account: &AccountId) -> Result<Option<Purse>, RemoteError>;
 
     /// Gives items of a payment back, or tells how far that has come.
     async fn refund(&self, request: RefundRequest) -> Result<Refund, RemoteError>;

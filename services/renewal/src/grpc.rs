@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod bill;
 pub mod events;
+pub mod forecast;
 pub mod instances;
 pub mod orders;
 pub mod sweep;

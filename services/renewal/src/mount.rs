@@ -12,6 +12,7 @@ use proto::renewal::{
     internal::v1::sweep_service_server::SweepServiceServer,
     v1::{
         account_service_server::AccountServiceServer, event_service_server::EventServiceServer,
+        forecast_service_server::ForecastServiceServer,
         instance_service_server::InstanceServiceServer, order_service_server::OrderServiceServer,
         webhook_service_server::WebhookServiceServer,
     },
@@ -35,8 +36,8 @@ use crate::{
         webhooks::Webhooks,
     },
     grpc::{
-        accounts::AccountGrpc, events::EventGrpc, instances::InstanceGrpc, orders::OrderGrpc,
-        sweep::SweepGrpc, webhooks::WebhookGrpc,
+        accounts::AccountGrpc, events::EventGrpc, forecast::ForecastGrpc, instances::InstanceGrpc,
+        orders::OrderGrpc, sweep::SweepGrpc, webhooks::WebhookGrpc,
     },
     remote::{RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteWallet},
     store::{Migrator, Store},
@@ -122,6 +123,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     routes.add_service(AccountServiceServer::new(AccountGrpc::new(accounts)));
     routes.add_service(InstanceServiceServer::new(instances));
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(orders.clone())));
+    routes.add_service(ForecastServiceServer::new(ForecastGrpc::new(orders.clone())));
     let deliveries = Deliveries::new(orders.clone(), Arc::new(RemoteConsoles::default()));
     let limits = Limits { most: args.event_watchers, ..Limits::default() };
     let events = Events::new(store.clone(), limits);

@@ -1,5 +1,6 @@
 //! The other services, as the use cases see them: adapters over generated clients.
 
+mod purse;
 mod webhooks;
 
 use std::{
@@ -21,7 +22,10 @@ use proto::{
         ApplyEntitlementRequest, provisioner_service_client::ProvisionerServiceClient,
     },
     r#type::v1::PageRequest,
-    wallet::internal::v1::{ListFundingsRequest, sweep_service_client::SweepServiceClient},
+    wallet::internal::v1::{
+        GetPurseRequest, ListFundingsRequest, purse_service_client::PurseServiceClient,
+        sweep_service_client::SweepServiceClient,
+    },
     wallet::v1::{
         self as wallet, ChargeManyRequest, ChargeRequest, CreatePaymentIntentRequest,
         GetFundsRequest, GetPaymentsRequest, Payment, PreviewPaymentRequest,
@@ -34,7 +38,7 @@ use tonic::Status;
 
 pub use self::webhooks::RemoteReceivers;
 use crate::app::{
-    Fundings, Funds, Pricing, RemoteError,
+    Fundings, Funds, Pricing, Purse, RemoteError,
     deliver::Consoles,
     rules::{Catalogue, read},
 };
@@ -159,6 +163,7 @@ pub struct RemoteWallet {
     client: PaymentServiceClient<Connection>,
     vouchers: VoucherServiceClient<Connection>,
     sweeps: SweepServiceClient<Connection>,
+    purses: PurseServiceClient<Connection>,
 }
 
 impl RemoteWallet {
@@ -168,8 +173,10 @@ impl RemoteWallet {
         let vouchers = VoucherServiceClient::new(connection.clone());
         let vouchers = vouchers.max_decoding_message_size(MAX_ANSWER);
         let sweeps = SweepServiceClient::new(connection.clone());
+        let purses = PurseServiceClient::new(connection.clone());
+        let purses = purses.max_decoding_message_size(MAX_ANSWER);
         let client = PaymentServiceClient::new(connection).max_decoding_message_size(MAX_ANSWER);
-        Self { client, vouchers, sweeps }
+        Self { client, vouchers, sweeps, purses }
     }
 }
 
@@ -214,6 +221,19 @@ impl Funds for RemoteWallet {
             Some((funding.account_id.parse().ok()?, instant(funding.time?).ok()?))
         });
         Ok((read.collect(), answer.next_cursor))
+    }
+
+    async fn purse(&self, account: &AccountId) -> Result<Option<Purse>, RemoteError> {
+        let request = GetPurseRequest { account_id: account.to_string() };
+        let answer = safe(|| {
+            let (mut client, request) = (self.purses.clone(), request.clone());
+            async move { client.get_purse(request).await }
+        });
+        let answer = match answer.await {
+            Err(status) if status.code() == tonic::Code::NotFound => return Ok(None),
+            answer => answer.and_then(|answer| purse::read(answer.into_inner())),
+        };
+        answer.map(Some).map_err(|status| RemoteError { service: "wallet", status })
     }
 
     async fn void(

@@ -14,6 +14,7 @@ pub mod deliveries;
 pub mod due;
 pub mod entity;
 pub mod events;
+pub mod forecast;
 pub mod instances;
 mod migration;
 pub mod orders;

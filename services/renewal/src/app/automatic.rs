@@ -9,7 +9,7 @@ pub mod end;
 pub mod meters;
 mod price;
 pub mod proof;
-mod rows;
+pub mod rows;
 
 use std::ops::Range;
 
@@ -94,7 +94,7 @@ impl Orders {
             let reader = self.store.reader();
             let holdings = many::load_with_accounts(reader, &named, Reach::Groups).await?;
             let mut sorted = decide::page(&keys, holdings, catalogue, now);
-            if self.priced_page(&mut sorted, now).await? {
+            if self.priced_page(&mut sorted, now, false).await? {
                 self.keep_within_caps(&mut sorted, now).await?;
                 return Ok(sorted);
             }

@@ -3,7 +3,7 @@
 //! Reads tell an instance's state by its dates. What happens here is that the state is recorded and
 //! told, once for each step and in their order, and that orders end which nobody can pay any more.
 
-mod steps;
+pub mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,7 +121,7 @@ impl Orders {
                 loaded.iter().filter(|one| one.instance.account == *id).cloned().collect();
             all.extend(decide(account, &own, &wanted, &obstacles, catalogue, now));
         }
-        let Steps { moves, mut told, changed, ended, checkouts, done, waiting, undelivered } = all;
+        let Steps { moves, mut told, changed, ended, checkouts, done, waiting, undelivered, .. } = all;
         let orders = &mut obstacles.orders;
         let changed = changed.iter().map(|(instance, version)| (instance, *version));
         deliveries::note(&transaction, &changes(catalogue, changed), now).await?;

@@ -4,6 +4,8 @@
 //! Each takes its rows as one JSON array. Where rows are locked on PostgreSQL they are locked in
 //! order of (account, id) before any is changed.
 
+mod copy;
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};

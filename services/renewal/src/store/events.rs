@@ -137,6 +137,18 @@ impl Event {
         self
     }
 
+    /// What happened.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// To which instance.
+    #[must_use]
+    pub fn instance(&self) -> Option<&InstanceId> {
+        self.instance.as_ref().map(|(id, _)| id)
+    }
+
     fn into_row(self, env: &Env, now: DateTime<Utc>) -> outbox::Event {
         let (instance_id, instance_version) =
             self.instance.map(|(id, version)| (String::from(id), version)).unwrap_or_default();

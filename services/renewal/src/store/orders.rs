@@ -22,7 +22,7 @@ use proto::{
 use rule_engine::due::{AttemptIdentity, AttemptKind};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, Select,
 };
 
 use super::{StoreError, entity::order, statement, values};
@@ -185,12 +185,26 @@ pub async fn lock_many<C: ConnectionTrait>(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let query = order::Entity::find()
+    let rows = super::locked(transaction, named(ids)).all(transaction).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The orders with these ids, whosever they are. No ids are no statement.
+pub async fn many<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[OrderId],
+) -> Result<Vec<Order>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    named(ids).all(connection).await?.iter().map(read).collect()
+}
+
+fn named(ids: &[OrderId]) -> Select<order::Entity> {
+    order::Entity::find()
         .filter(order::Column::Id.is_in(ids.iter().map(|id| id.0)))
         .order_by_asc(order::Column::AccountId)
-        .order_by_asc(order::Column::Id);
-    let rows = super::locked(transaction, query).all(transaction).await?;
-    rows.iter().map(read).collect()
+        .order_by_asc(order::Column::Id)
 }
 
 /// The order that a request of the account made, if it made one (O-3).

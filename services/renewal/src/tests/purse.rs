@@ -288,6 +288,11 @@ impl Funds for Purse {
         if trouble.is_some() { Err(closed()) } else { Ok(paid) }
     }
 
+    async fn purse(&self, _: &AccountId) -> Result<Option<crate::app::Purse>, RemoteError> {
+        let cash = Money::new(self.lock().cash, Cny);
+        Ok(Some(crate::app::Purse { cash, vouchers: Vec::new() }))
+    }
+
     async fn fundings(&self, cursor: &str, limit: u32) -> Result<Fundings, RemoteError> {
         let purse = self.lock();
         let from: usize = cursor.parse().unwrap_or_default();

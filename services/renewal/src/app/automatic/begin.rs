@@ -91,8 +91,19 @@ impl Orders {
             let written = retry(|| self.write(&batch, now)).await?;
             if let Some(written) = written {
                 for place in &written.decided {
-                    let Decided { outcome, why, .. } = &batch.deciding[*place].decided;
+                    let Decided { outcome, why, unit } = &batch.deciding[*place].decided;
                     self.note(swept, *outcome, why.reason.code());
+                    if *outcome == Outcome::Missed {
+                        let attempt = &unit.identity;
+                        tracing::error!(%attempt, "an automatic renewal was missed");
+                    }
+                }
+                for Parking { account, until, why, first } in &batch.parked {
+                    tracing::error!(
+                        account.id = %account, %until, why, instance.id = %first.0,
+                        expiry = %first.1,
+                        "an account is parked: nothing of it is renewed by itself any more today"
+                    );
                 }
                 let begun = batch.starting.into_iter();
                 let begun = begun.filter(|one| written.begun.contains(&one.order.id));

@@ -1,9 +1,15 @@
 //! Safety bounds: how much of an account is renewed by itself in a day.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
-use kernel::ids::{AccountId, InstanceId};
+use kernel::{
+    Money,
+    ids::{AccountId, InstanceId},
+};
 use rule_engine::calendar::{end_of_day, local_date};
 
 use super::{
@@ -42,8 +48,40 @@ pub struct Parking {
 }
 
 impl Caps {
-    const fn are_off(self) -> bool {
+    /// Whether there is no bound.
+    #[must_use]
+    pub const fn are_off(self) -> bool {
         self.orders.is_none() && self.amount.is_none()
+    }
+
+    /// Takes what is beyond the bounds out of `sorted`, where so much of each account was `used` in its
+    /// day before; its account is parked.
+    pub fn keep_within(
+        self,
+        sorted: &mut Sorted,
+        mut used: HashMap<String, Used>,
+        now: DateTime<Utc>,
+    ) {
+        let mut waiting: BTreeMap<AccountId, (String, Vec<Priced>)> = BTreeMap::new();
+        for one in std::mem::take(&mut sorted.priced) {
+            let id = one.tried.unit.account.id.clone();
+            if let Some((_, others)) = waiting.get_mut(&id) {
+                others.push(one);
+                continue;
+            }
+            let so_far = used.entry(id.to_string()).or_default();
+            let next = so_far.and(one.payable);
+            if let Some(why) = self.beyond(next) {
+                waiting.insert(id, (why, vec![one]));
+            } else {
+                *so_far = next;
+                sorted.priced.push(one);
+            }
+        }
+        for (why, others) in waiting.into_values() {
+            let catalogue = Arc::clone(&sorted.catalogue);
+            park(sorted, why, &others, &catalogue, now);
+        }
     }
 
     /// Why no more is to be renewed after `used`, if so.
@@ -74,36 +112,23 @@ impl Orders {
             since: values::micros(day_began(account, now)),
         });
         let since: Vec<_> = since.collect();
-        let mut used = caps::used(self.store.reader(), &since).await?;
-        let mut waiting: BTreeMap<AccountId, (String, Vec<Priced>)> = BTreeMap::new();
-        for one in std::mem::take(&mut sorted.priced) {
-            let id = one.tried.unit.account.id.clone();
-            if let Some((_, others)) = waiting.get_mut(&id) {
-                others.push(one);
-                continue;
-            }
-            let so_far = used.entry(id.to_string()).or_default();
-            let next = Used {
-                orders: so_far.orders + 1,
-                amount: so_far.amount.saturating_add(one.payable.minor()),
-            };
-            if let Some(why) = self.caps.beyond(next) {
-                waiting.insert(id, (why, vec![one]));
-            } else {
-                *so_far = next;
-                sorted.priced.push(one);
-            }
-        }
-        for (why, others) in waiting.into_values() {
-            let catalogue = Arc::clone(&sorted.catalogue);
-            park(sorted, why, &others, &catalogue, now);
-        }
+        let used = caps::used(self.store.reader(), &since).await?;
+        self.caps.keep_within(sorted, used, now);
         Ok(())
     }
 }
 
+impl Used {
+    /// With one more order, of so much.
+    #[must_use]
+    pub const fn and(self, payable: Money) -> Self {
+        let amount = self.amount.saturating_add(payable.minor());
+        Self { orders: self.orders + 1, amount }
+    }
+}
+
 /// When the account's day began, or was begun anew by an operator.
-fn day_began(account: &KnownAccount, now: DateTime<Utc>) -> DateTime<Utc> {
+pub fn day_began(account: &KnownAccount, now: DateTime<Utc>) -> DateTime<Utc> {
     let zone = account.settings.zone;
     let yesterday = local_date(zone, now).pred_opt();
     let midnight = yesterday.and_then(|day| end_of_day(zone, day).ok()).unwrap_or(now);
@@ -126,10 +151,6 @@ fn park(
     let mut account = KnownAccount::clone(&unit.account);
     account.noted.parked = Some((until, why.clone()));
     let first = (unit.identity.root.clone(), unit.identity.expiry);
-    tracing::error!(
-        account.id = %account.id, %until, why, instance.id = %first.0, expiry = %first.1,
-        "an account is parked: nothing of it is renewed by itself any more today"
-    );
     for Priced { tried, .. } in waiting {
         let Unit { root, world, .. } = &tried.unit;
         let time = Dues::of(world, &account, catalogue, now).time(root);

@@ -129,6 +129,12 @@ impl Unit {
         }
     }
 
+    /// The root's decisions with this one.
+    #[must_use]
+    pub fn decisions(&self, decision: Decision) -> Vec<Decision> {
+        decisions(&self.root, &self.world, decision)
+    }
+
     /// What the decision changes of the root.
     #[must_use]
     pub fn after(&self, decision: Decision, catalogue: &Catalogue, now: DateTime<Utc>) -> After {
@@ -146,8 +152,7 @@ pub fn after(
     decision: Decision,
     now: DateTime<Utc>,
 ) -> After {
-    let ends: Vec<_> = world.instances.values().filter_map(Instance::expiry).collect();
-    let decided = with_decision(&root.recorded.decided, decision, &ends);
+    let decided = decisions(root, world, decision);
     let text = decisions_text(&decided);
     let recorded = Recorded { decided, ..root.recorded.clone() };
     let root = Loaded { recorded, ..root.clone() };
@@ -158,6 +163,11 @@ pub fn after(
         _ => None,
     };
     After { decided: text, due_time: dues.time(&root).map(values::micros), retry_time }
+}
+
+fn decisions(root: &Loaded, world: &World, decision: Decision) -> Vec<Decision> {
+    let ends: Vec<_> = world.instances.values().filter_map(Instance::expiry).collect();
+    with_decision(&root.recorded.decided, decision, &ends)
 }
 
 /// Sorts what was found: each of `names` is an instance of one of `holdings`.
@@ -210,7 +220,10 @@ impl<'w> Look<'w> {
         let Some(facts) = self.dues.facts(one) else { return };
         let Some(automatic) = facts.automatic() else { return };
         let stops_at = |expiry| automatic.plan.stops_at(expiry);
-        match automatic.next(self.now) {
+        let next = automatic.next(self.now);
+        // Of a parked account nothing is decided, whatever else it is looked at for.
+        let next = if self.account.is_parked(self.now) { NextAttempt::Never } else { next };
+        match next {
             NextAttempt::Later(_) | NextAttempt::Never => {
                 let time = self.dues.time_of(&facts);
                 sorted.notes.extend(self.at_another_time(one, time));
@@ -220,18 +233,9 @@ impl<'w> Look<'w> {
                 let kind = rule_engine::due::AttemptKind::Scheduled;
                 let identity = self.identity(one, expiry, date, kind);
                 let unit = self.unit(one, identity, stops_at(expiry), &sorted.catalogue);
-                tracing::error!(
-                    account.id = %self.account.id, instance.id = %one.instance.id, %expiry, %date,
-                    "an automatic renewal was missed"
-                );
                 sorted.decided.push(Decided { unit, outcome: Outcome::Missed, why: missed(one) });
             }
             NextAttempt::Due(attempt) => {
-                if self.account.is_parked(self.now) {
-                    let time = self.dues.time_of(&facts);
-                    sorted.notes.extend(self.at_another_time(one, time));
-                    return;
-                }
                 sorted.due += 1;
                 let Attempt { expiry, date, kind, .. } = attempt;
                 let identity = self.identity(one, expiry, date, kind);

@@ -47,11 +47,13 @@ impl Buyers {
 
 impl Orders {
     /// Prices what is to be renewed, as of the attempt. What has no price is refused. False if the prices are of another
-    /// version of the catalogs than the rules: the page is to be sorted anew (M-8).
-    pub(super) async fn priced_page(
+    /// version of the catalogs than the rules: the page is to be sorted anew (M-8). In a `forecast`, `now`
+    /// may be ahead.
+    pub(in crate::app) async fn priced_page(
         &self,
         sorted: &mut Sorted,
         now: DateTime<Utc>,
+        forecast: bool,
     ) -> Result<bool, OrderError> {
         let mut buyers = Buyers::default();
         let mut items = Vec::new();
@@ -80,6 +82,7 @@ impl Orders {
                 as_of: Some(timestamp(now)),
                 view: View::Full.into(),
                 buyers: buyers.buyers.clone(),
+                forecast,
                 ..QuoteRenewalsRequest::default()
             };
             items = rest;

@@ -32,7 +32,9 @@ use crate::{
 /// What a page does.
 #[derive(Debug, Default)]
 pub struct Steps {
-    /// What its instances are from now on.
+    /// The instances from now on, in the order in which they were given.
+    pub after: Vec<Loaded>,
+    /// What is written of them.
     pub moves: Vec<Move>,
     /// What is told of them, in the order in which it happened.
     pub told: Vec<Event>,
@@ -62,6 +64,7 @@ pub struct Obstacles {
 impl Steps {
     /// Adds what another account's instances do.
     pub fn extend(&mut self, other: Self) {
+        self.after.extend(other.after);
         self.moves.extend(other.moves);
         self.told.extend(other.told);
         self.changed.extend(other.changed);
@@ -124,8 +127,9 @@ pub fn decide(
     steps.changed.extend(walked);
     let world = world(account, &after, catalogue, now);
     let dues = Dues::of(&world, account, catalogue, now);
-    for (one, next) in loaded.iter().zip(&after) {
-        let due_time = dues.time(next);
+    let times: Vec<_> = after.iter().map(|next| dues.time(next)).collect();
+    for ((one, next), due_time) in loaded.iter().zip(&mut after).zip(times) {
+        next.recorded.due_time = due_time;
         if next.version == one.version && due_time == one.recorded.due_time {
             continue;
         }
@@ -140,6 +144,7 @@ pub fn decide(
             due_time: due_time.map(values::micros),
         });
     }
+    steps.after = after;
     steps
 }
 

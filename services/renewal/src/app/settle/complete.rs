@@ -166,7 +166,8 @@ fn renewed(order: &Order, one: &SettledInstance, version: i64) -> Result<Event, 
         .with("paid_until", paid_until.to_rfc3339()))
 }
 
-fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstance> {
+/// What settling `order` makes of the instance of `item`; none if its plan cannot be read.
+pub fn settled_instance(order: &Order, item: &SnapshotItem) -> Option<SettledInstance> {
     let (bill, planned) = (item.item.as_ref()?, item.planned.as_ref()?);
     let time = |time: prost_types::Timestamp| instant(time).ok().map(values::micros);
     let end_time = time(planned.end_time?)?;

@@ -1,9 +1,13 @@
+use rule_engine::policy::PolicyWish;
 use sea_orm::DatabaseTransaction;
 
 use super::*;
-use crate::tests::{
-    cloud::{acme, clouds, id, prepaid},
-    renewals::wanted,
+use crate::{
+    store::instances::{Loaded, Lock, Named, Reach, load_named},
+    tests::{
+        cloud::{acme, clouds, id, prepaid},
+        renewals::wanted,
+    },
 };
 
 fn row(name: &str, version: i64) -> InstanceVersion {
@@ -120,7 +124,7 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
 
             let (account, ids) = (acme(), [id("a")]);
             let reach = crate::app::preview::reach_of(&wanted(&["a"]).selection);
-            let lock = crate::store::instances::Lock::None;
+            let lock = Lock::None;
             let reader = cloud.store.reader();
             let loaded = crate::store::instances::load(reader, &account, &ids, reach, lock).await;
             let instance = loaded.unwrap().remove(0).instance;
@@ -135,4 +139,56 @@ async fn a_settled_instance_keeps_or_changes_what_is_pending() {
         let now = chrono::DateTime::UNIX_EPOCH;
         append_terms(&transaction, &twice, now).await.unwrap_err();
     }
+}
+
+// A forecast makes of its copies what a settlement makes of rows (C-1, C-2, P-3).
+#[tokio::test]
+async fn a_copy_becomes_what_the_row_becomes() {
+    let (clouds, _folder) = clouds("bulk_copy").await;
+    let flavor = |name: &str| Some(format!("[{{\"name\":\"flavor\",\"value\":\"{name}\"}}]"));
+    let term = |number: i64| SettledInstance {
+        start_time: number,
+        end_time: number + 100,
+        due_if_automatic: number + 50,
+        due_otherwise: number + 60,
+        ..settled()
+    };
+    let automatic = |number| SettledInstance { automatic: true, ..term(number) };
+    let steps = [
+        SettledInstance { configuration: flavor("x"), ..automatic(1) },
+        SettledInstance {
+            pending_configuration: flavor("y"),
+            pending_from: Some(7),
+            nothing_pending: true,
+            ..term(2)
+        },
+        SettledInstance { anchor: 7, ..automatic(3) },
+        SettledInstance { nothing_pending: true, ..automatic(4) },
+        SettledInstance { converted: true, ..term(5) },
+        automatic(6),
+    ];
+    for cloud in clouds {
+        cloud.register(vec![prepaid("a", "vm", "2026-03-11 00:00")]).await;
+        let twice = PolicyWish::Auto { cycle: None, remaining: Some(3.try_into().unwrap()) };
+        let set = cloud.policies.set(&acme(), &[id("a")], twice).await.unwrap();
+        assert!(set[0].1.is_ok());
+        for settled in &steps {
+            let transaction = cloud.store.begin().await.unwrap();
+            let mut copy = loaded(&transaction).await;
+            assert!(!claimed(&transaction, &[(1, row("a", copy.version))]).await.is_empty());
+            copy.version += 1;
+            settled.extend(&mut copy).unwrap();
+            extend(&transaction, std::slice::from_ref(settled)).await.unwrap();
+            assert_eq!(loaded(&transaction).await, copy, "{settled:?}");
+            transaction.commit().await.unwrap();
+        }
+    }
+}
+
+/// The instance `a`.
+async fn loaded(transaction: &DatabaseTransaction) -> Loaded {
+    let (acme, id) = (acme(), id("a"));
+    let named = [Named { account: &acme, id: &id }];
+    let loaded = load_named(transaction, &named, Reach::Groups, Lock::None).await;
+    loaded.unwrap().remove(0)
 }
