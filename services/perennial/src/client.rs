@@ -3,8 +3,9 @@
 //! ```text
 //! value    what people type ─▶ messages         crate::text   messages ─▶ what people read
 //! message  files ─▶ messages ─▶ JSON            failure       how a command ends
-//! catalog, accounts, instances, renewals, orders, attempts, checkout, wallet,
-//! vouchers, ledger, sandbox, events, webhooks, schedules, sweep, clock: the commands
+//! catalog, accounts, instances, renewals, forecast, orders, attempts, checkout,
+//! wallet, vouchers, ledger, sandbox, events, webhooks, schedules, sweep, clock: the
+//! commands
 //! ```
 //!
 //! **Invariant:** speaks gRPC only; whatever it shows, any client could have asked for.
@@ -16,6 +17,7 @@ mod checkout;
 mod clock;
 mod events;
 mod failure;
+mod forecast;
 mod instances;
 mod ledger;
 mod message;
@@ -59,6 +61,10 @@ pub enum Command {
     /// Renew instances: order and pay.
     #[command(after_help = renewals::RENEW_EXAMPLES)]
     Renew(Box<renewals::RenewArgs>),
+    /// What will happen by itself: renewals and what pays them, expiries, releases, vouchers that are
+    /// lost.
+    #[command(after_help = forecast::EXAMPLES)]
+    Forecast(forecast::ForecastArgs),
     /// Orders: list, look at, pay, cancel.
     #[command(subcommand, after_help = EXIT_CODES)]
     Orders(orders::Command),
@@ -159,6 +165,7 @@ impl Command {
             Self::Instances(command) => command.run(client).await,
             Self::Quote(args) => args.run(client).await,
             Self::Renew(args) => args.run(client).await,
+            Self::Forecast(args) => args.run(client).await,
             Self::Orders(command) => command.run(client).await,
             Self::Attempts(command) => command.run(client).await,
             Self::Checkout(args) => args.run(client).await,

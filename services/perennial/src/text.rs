@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod bill;
+pub mod forecast;
 pub mod ledger;
 pub mod show;
 pub mod statement;

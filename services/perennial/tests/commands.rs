@@ -175,6 +175,7 @@ async fn looking_at_things_changes_nothing() {
         "orders list -a acme --all",
         "events --account acme",
         "webhooks list",
+        "forecast -a acme --days 90",
         "schedules",
         "sweep",
         "clock",
@@ -225,6 +226,37 @@ async fn webhooks_are_made_looked_at_and_deleted_by_commands() {
     assert!(private.err.contains("must not lead to a private address"), "{}", private.err);
     assert_eq!(suite.done(&format!("webhooks delete {id}")), "deleted\n");
     assert_eq!(suite.run(&format!("webhooks show {id}")).code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forecast_is_a_calendar() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    suite.done("instances policy -a acme vm-1 --policy auto --cycle 1y");
+    let calendar = suite.done("forecast -a acme");
+    for told in ["2026-11-23  08:00:00", "RENEWED", "CNY 560.00", "cash CNY 560.00", "CNY 440.00"] {
+        assert!(calendar.contains(told), "{calendar}");
+    }
+    suite.done("instances policy -a acme vm-1 --policy auto --cycle 3y");
+    let short = suite.run("forecast -a acme --days 60");
+    let told = "money runs short on 2026-11-23: CNY 680.00 missing";
+    assert!(short.code == 1 && short.out.contains(told), "{}{}", short.out, short.err);
+    assert!(short.out.contains("2026-12-08  00:00:00"), "{}", short.out);
+    // Every day until the 30th, and that evening: told once.
+    assert!(short.out.contains("CNY 680.00 missing, 9 times"), "{}", short.out);
+    assert_eq!(short.out.matches("INSUFFICIENT_FUNDS").count(), 1, "{}", short.out);
+
+    let words = "vouchers issue -a acme --from 2026-11-01 --until 2026-11-20 --face";
+    let words: Vec<_> = words.split(' ').chain(["CNY 30.00"]).collect();
+    assert_eq!(suite.run_words(&words).code, 0);
+    let lost = suite.done("forecast -a acme --days 6");
+    assert!(lost.contains("VOUCHER EXPIRED") && lost.contains("CNY 30.00"), "{lost}");
+    let quiet = suite.done("forecast -a acme --days 5");
+    let told = "nothing happens by itself before 2026-11-20 00:00:00";
+    assert!(quiet.contains(told) && quiet.contains("vouchers left"), "{quiet}");
+    let unknown = suite.run("forecast -a nobody");
+    assert!(unknown.code == 1 && unknown.err.contains("ACCOUNT_NOT_FOUND"), "{}", unknown.err);
+    assert_eq!(suite.run("forecast -a acme --days 367").code, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
