@@ -38,7 +38,7 @@ const BATCH: usize = 100;
 #[tokio::main]
 async fn main() {
     let cluster = tests::postgres::start_durable();
-    let suite = Suite::start_on(&cluster, Backend::Postgres, Layout::OneProcess).await;
+    let suite = Suite::start_on(&cluster, Backend::Postgres, Layout::OneProcess, &[]).await;
     suite.apply_catalogs().await;
     let progress = ProgressBar::new(5).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("a valid template"),

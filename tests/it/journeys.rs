@@ -8,6 +8,7 @@ mod change;
 mod channels;
 mod delivery;
 mod events;
+mod forecast;
 mod instances;
 mod ledger;
 mod life;

@@ -5,6 +5,8 @@ mod budget;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod foresight;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod model;

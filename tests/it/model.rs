@@ -171,7 +171,7 @@ async fn shorten(backend: Backend, seed: u64, mut found: Difference) -> Differen
 
 /// A number that whoever runs the tests may give.
 #[expect(clippy::disallowed_methods, reason = "whoever looks for a bug tells which story it is in")]
-fn given(name: &str) -> Option<u64> {
+pub fn given(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

@@ -8,6 +8,7 @@ use proto::{
         internal::v1::sweep_service_client::SweepServiceClient,
         v1::{
             account_service_client::AccountServiceClient, event_service_client::EventServiceClient,
+            forecast_service_client::ForecastServiceClient,
             instance_service_client::InstanceServiceClient,
             order_service_client::OrderServiceClient, webhook_service_client::WebhookServiceClient,
         },
@@ -16,7 +17,10 @@ use proto::{
         Run, RunNowRequest, WatchRunRequest, scheduler_service_client::SchedulerServiceClient,
     },
     wallet::{
-        internal::v1::sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
+        internal::v1::{
+            purse_service_client::PurseServiceClient,
+            sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
+        },
         v1::{
             ledger_service_client::LedgerServiceClient,
             payment_service_client::PaymentServiceClient,
@@ -101,6 +105,19 @@ impl Clients {
     #[must_use]
     pub fn webhooks(&self) -> WebhookServiceClient<Channel> {
         WebhookServiceClient::new(self.renewal.clone())
+    }
+
+    /// Forecasts.
+    #[must_use]
+    pub fn forecasts(&self) -> ForecastServiceClient<Channel> {
+        let limit = 16 << 20;
+        ForecastServiceClient::new(self.renewal.clone()).max_decoding_message_size(limit)
+    }
+
+    /// With what accounts could pay.
+    #[must_use]
+    pub fn purses(&self) -> PurseServiceClient<Channel> {
+        PurseServiceClient::new(self.wallet.clone())
     }
 
     /// The renewal service's sweeps.

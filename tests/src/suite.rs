@@ -112,16 +112,27 @@ const NO_SCHEDULES: [&str; 2] = ["--schedule-interval", "all=0"];
 impl Suite {
     /// Starts the suite.
     pub async fn start(backend: Backend, layout: Layout) -> Self {
+        Self::start_with(backend, layout, &[]).await
+    }
+
+    /// Starts the suite, with more `words` on its command line.
+    pub async fn start_with(backend: Backend, layout: Layout, words: &[String]) -> Self {
         let cluster = match backend {
             Backend::Sqlite => String::new(),
             Backend::Postgres => postgres::address(),
         };
-        Self::start_on(&cluster, backend, layout).await
+        Self::start_on(&cluster, backend, layout, words).await
     }
 
-    /// Starts the suite; on PostgreSQL, in the cluster at `cluster`.
-    pub async fn start_on(cluster: &str, backend: Backend, layout: Layout) -> Self {
-        let (databases, folder) = settings(cluster, backend).await;
+    /// The same; on PostgreSQL, in the cluster at `cluster`.
+    pub async fn start_on(
+        cluster: &str,
+        backend: Backend,
+        layout: Layout,
+        words: &[String],
+    ) -> Self {
+        let (mut databases, folder) = settings(cluster, backend).await;
+        databases.extend_from_slice(words);
         match layout {
             Layout::OneProcess => Self::in_one_process(databases, folder).await,
             Layout::OneProcessOfItsOwn => {
