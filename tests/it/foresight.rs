@@ -128,20 +128,17 @@ async fn comes_between(
     seen: &Seen,
 ) -> Result<ForecastRenewalsResponse, String> {
     let mut rescued = None;
-    match (customer.later.rescue, shortage(forecast)) {
-        (Some(rescue), Some((short, at))) => {
-            comes_true(suite, customer, forecast, at - TimeDelta::minutes(1), seen).await?;
-            let missing = minor(short.missing.as_ref());
-            let less = i64::from(rescue == Rescue::OneLess);
-            if missing > less {
-                suite.deposit(ACCOUNT, missing - less).await;
-            }
-            rescued = Some((at, less));
+    if let (Some(rescue), Some((short, at))) = (customer.later.rescue, shortage(forecast)) {
+        comes_true(suite, customer, forecast, at - TimeDelta::minutes(1), seen).await?;
+        let missing = minor(short.missing.as_ref());
+        let less = i64::from(rescue == Rescue::OneLess);
+        if missing > less {
+            suite.deposit(ACCOUNT, missing - less).await;
         }
-        _ => {
-            comes_true(suite, customer, forecast, customer.later.time(), seen).await?;
-            customer.later.comes(suite).await;
-        }
+        rescued = Some((at, less));
+    } else {
+        comes_true(suite, customer, forecast, customer.later.time(), seen).await?;
+        customer.later.comes(suite).await;
     }
     let notice = NoticeFundsRequest { limit: 100 };
     suite.sweeps().notice_funds(notice).await.expect("a sweep");
@@ -182,7 +179,7 @@ async fn agrees(suite: &Suite, customer: &Customer, seen: &Seen) -> Result<(), S
 }
 
 /// Foretells and lives the customer of `seed`.
-fn comes_true_of(backend: Backend, seed: u64, seen: &Seen) {
+fn is_true_of(backend: Backend, number: u64, seen: &Seen) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
     let config = Config {
@@ -199,13 +196,13 @@ fn comes_true_of(backend: Backend, seed: u64, seen: &Seen) {
         })
     };
     let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
     let dice = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     if let Err(error) = TestRunner::new_with_rng(config, dice).run(&customer(), run) {
         let name = if backend == Backend::Sqlite { "sqlite" } else { "postgres" };
         panic!(
-            "again: PERENNIAL_FORESIGHT_SEED={seed} cargo nextest run -p tests \
-             foresight::{name}::by_seed\nseed {seed}: {error}"
+            "again: PERENNIAL_FORESIGHT_SEED={number} cargo nextest run -p tests \
+             foresight::{name}::by_seed\nseed {number}: {error}"
         );
     }
 }
@@ -214,7 +211,7 @@ fn comes_true_of(backend: Backend, seed: u64, seen: &Seen) {
 fn come_true(backend: Backend, seeds: Range<u64>, missed: usize) {
     let seen = Seen::default();
     for seed in seeds {
-        comes_true_of(backend, seed, &seen);
+        is_true_of(backend, seed, &seen);
     }
     let seen = seen.into_inner().expect("nobody has panicked");
     let never: Vec<_> = KINDS.into_iter().filter(|kind| !seen.contains(kind)).collect();
@@ -230,7 +227,7 @@ macro_rules! customers {
             #[test]
             fn by_seed() {
                 let seed = crate::model::given("PERENNIAL_FORESIGHT_SEED").unwrap_or_default();
-                super::comes_true_of(Backend::$backend, seed, &super::Seen::default());
+                super::is_true_of(Backend::$backend, seed, &super::Seen::default());
             }
 
             $(#[test]
