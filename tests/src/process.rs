@@ -57,6 +57,15 @@ impl Process {
         assert!(told.expect("kill is a command").success(), "it is a child of this process");
     }
 
+    /// The most memory that it has had so far, in bytes.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes.expect("Linux tells it").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Kills the process, as `kill -9` does.
     pub fn kill(&mut self) {
         // One that has ended already needs no killing.

@@ -232,6 +232,13 @@ impl Suite {
         !self.process_of(service).process.wait().success()
     }
 
+    /// The most memory that a process of the suite has had so far, in bytes; none in the layout
+    /// without processes of its own.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> Option<u64> {
+        self.processes.iter().map(|started| started.process.peak_memory_bytes()).max()
+    }
+
     /// What time it is in there.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
