@@ -3,7 +3,8 @@
 # and stops it when the test runner has gone. Installs PostgreSQL where it is missing.
 #
 # The address is appended to the file named by NEXTEST_ENV, as a line NAME=VALUE. With DURABLE=1 the
-# cluster keeps its promises to the disk, as a production one does; benchmarks want that.
+# cluster keeps its promises to the disk, as a production one does; benchmarks want that. SETTINGS are
+# more arguments of the server, such as those of a profiler of statements.
 set -euo pipefail
 
 runner=$PPID
@@ -28,7 +29,7 @@ cd /
 # Sorted as people would, which no page of ours may be.
 language="--locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US"
 as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres $language -E UTF8 --no-sync >"/dev/null"
-settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=400"
+settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=400 ${SETTINGS:-}"
 # A crash of the machine in the middle of a test run loses nothing that anybody wants.
 [ "${DURABLE:-0}" = 1 ] || settings="$settings -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "$settings" start >/dev/null

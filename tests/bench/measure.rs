@@ -1,12 +1,7 @@
 //! What the benchmarks share: how often a second, how PostgreSQL alone does, and a table.
 
-use std::{
-    process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
-use futures::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How long a figure is measured.
@@ -40,24 +35,6 @@ pub fn head() {
 pub fn row(name: &str, measured: f64, ratio: Option<f64>, wanted: &str) {
     let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
     println!("{name:<52} {measured:>12.1} {ratio:>8} {wanted:>8}");
-}
-
-/// How often a second `callers` callers finish `call` within [`SPAN`]; `call` gets a number of its
-/// own, and says whether there was anything left to do.
-pub async fn rate<F: Future<Output = bool>>(callers: usize, call: impl Fn(usize) -> F) -> f64 {
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let begin = Instant::now();
-    let caller = || async {
-        while begin.elapsed() < SPAN {
-            if !call(next.fetch_add(1, Ordering::Relaxed)).await {
-                break;
-            }
-            done.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    join_all((0..callers).map(|_| caller())).await;
-    let done = u32::try_from(done.into_inner()).expect("a count that fits");
-    f64::from(done) / begin.elapsed().as_secs_f64()
 }
 
 /// Fills the tables of `pgbench`, for as many as `clients`: its manual wants the scale to be no

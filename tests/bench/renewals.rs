@@ -14,8 +14,12 @@
 #[path = "measure.rs"]
 mod measure;
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 
+use futures::future::join_all;
 use proto::{
     catalog::v1::{PriceFacts, PricedSpan, QuoteRenewalsRequest, quote_renewals_request::View},
     convert::timestamp,
@@ -25,7 +29,7 @@ use proto::{
 use tests::{Backend, Layout, Suite, fixture::*};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use self::measure::{head, prepare_tpc_b, progress, rate, row, step, tpc_b};
+use self::measure::{SPAN, head, prepare_tpc_b, progress, row, step, tpc_b};
 
 /// Callers at once.
 const CALLERS: usize = 16;
@@ -62,6 +66,24 @@ async fn main() {
     row("paid single renewals a second ÷ TPC-B, 64 callers", many, Some(many / many_alone), "1");
     row("single renewal, ms", single * 1e3, None, "");
     row("batch of 100, ms ÷ a single one", batch * 1e3, Some(batch / single), "");
+}
+
+/// How often a second `callers` callers finish `call` within [`SPAN`]; `call` gets a number of its
+/// own, and says whether there was anything left to do.
+async fn rate<F: Future<Output = bool>>(callers: usize, call: impl Fn(usize) -> F) -> f64 {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let begin = Instant::now();
+    let caller = || async {
+        while begin.elapsed() < SPAN {
+            if !call(next.fetch_add(1, Ordering::Relaxed)).await {
+                break;
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    join_all((0..callers).map(|_| caller())).await;
+    let done = u32::try_from(done.into_inner()).expect("a count that fits");
+    f64::from(done) / begin.elapsed().as_secs_f64()
 }
 
 async fn empty_calls(suite: &Suite) -> f64 {

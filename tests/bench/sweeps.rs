@@ -18,12 +18,8 @@
 #[path = "measure.rs"]
 mod measure;
 
-use std::{
-    env,
-    time::{Duration, Instant},
-};
+use std::{env, time::Instant};
 
-use chrono::TimeDelta;
 use futures::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use proto::{

@@ -57,9 +57,9 @@ use rule_engine::{profile::ProductProfile, voucher::Voucher};
 
 use self::{
     automatic::{caps::Caps, meters::Meters},
-    create::make::Maker,
+    create::{make::Maker, pricer::Pricer},
     rules::{Catalogue, Rules},
-    settle::complete::Completer,
+    settle::{complete::Completer, payer::Payer},
 };
 use crate::store::Store;
 
@@ -161,7 +161,9 @@ pub struct Orders {
     rules: Arc<Rules>,
     pricing: Arc<dyn Pricing>,
     funds: Arc<dyn Funds>,
+    pricer: Queue<Pricer>,
     maker: Queue<Maker>,
+    payer: Queue<Payer>,
     completer: Queue<Completer>,
     caps: Caps,
     meters: Meters,
@@ -169,8 +171,8 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Orders in `store`, priced and paid elsewhere. Starts the tasks that make and complete orders;
-    /// they end with the last clone.
+    /// Orders in `store`, priced and paid elsewhere. Starts the tasks that work out, make, pay and
+    /// complete orders; they end with the last clone.
     #[must_use]
     pub fn start(
         store: Store,
@@ -179,11 +181,14 @@ impl Orders {
         funds: Arc<dyn Funds>,
         env: Env,
     ) -> Self {
+        let asked = (Arc::clone(&rules), Arc::clone(&pricing));
+        let pricer = Queue::start(Pricer::new(store.clone(), asked.0, asked.1, env.clone()));
+        let payer = Queue::start(Payer::new(Arc::clone(&funds)));
         let maker = Queue::start(Maker::new(store.clone(), env.clone()));
         let completer = Queue::start(Completer::new(store.clone(), env.clone()));
         let caps = Caps::default();
         let meters = Meters::of(&opentelemetry::global::meter("perennial"));
-        Self { store, rules, pricing, funds, maker, completer, caps, meters, env }
+        Self { store, rules, pricing, funds, pricer, maker, payer, completer, caps, meters, env }
     }
 
     /// The same, within bounds of what renews itself.

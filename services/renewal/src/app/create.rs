@@ -2,6 +2,7 @@
 //! for it (step 2).
 
 pub mod make;
+pub mod pricer;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{
@@ -19,7 +20,10 @@ use rule_engine::{
     reason::{Reason, Refusal},
 };
 
-use self::make::Making;
+use self::{
+    make::Making,
+    pricer::{Pricer, WorkedOut},
+};
 use super::{
     Orders, bill,
     failure::OrderError,
@@ -71,9 +75,8 @@ impl Orders {
     /// An order whose payment is refused is made all the same.
     pub async fn create(&self, command: &Create) -> Result<Replayed<Order>, OrderError> {
         for _ in 0..ROUNDS {
-            let now = self.env.now();
-            let made = match self.ready(command, now).await {
-                Ok(ready) => self.make(command, ready, now).await?,
+            let made = match self.ready(command).await {
+                Ok((ready, now)) => self.make(command, ready, now).await?,
                 // Refused, perhaps, because of what this same request has made before.
                 Err(error) => match self.made_before(command).await? {
                     Some(order) => return Ok(Replayed::Again(order)),
@@ -111,15 +114,17 @@ impl Orders {
         }
     }
 
-    /// Everything that the order is made of, or why it cannot be made.
-    async fn ready(&self, command: &Create, now: DateTime<Utc>) -> Result<Priced, OrderError> {
-        let priced = match &command.what {
-            What::Quote(id) => self.quoted(&command.account, *id, now).await?,
-            What::Selection(wanted) => {
-                let priced = self.priced(wanted, now).await?;
-                priced.planned.check_orderable()?;
-                priced
+    /// Everything that the order is made of, and as of when; or why it cannot be made.
+    async fn ready(&self, command: &Create) -> Result<(Priced, DateTime<Utc>), OrderError> {
+        let (priced, now) = match &command.what {
+            What::Quote(id) => {
+                let now = self.env.now();
+                (self.quoted(&command.account, *id, now).await?, now)
             }
+            What::Selection(wanted) => match self.worked_out_with_others(wanted).await? {
+                Some(worked_out) => worked_out,
+                None => self.worked_out_alone(wanted).await?,
+            },
         };
         match command.expected {
             Some(expected) if expected != priced.payable => {
@@ -127,8 +132,26 @@ impl Orders {
                 let refusal = Refusal::new(Reason::PriceChanged, message);
                 Err(refusal.with("payable", priced.payable.minor()).into())
             }
-            _ => Ok(priced),
+            _ => Ok((priced, now)),
         }
+    }
+
+    /// None unless it is a simple thing.
+    async fn worked_out_with_others(&self, wanted: &Wanted) -> Result<WorkedOut, OrderError> {
+        if !Pricer::takes(wanted) {
+            return Ok(None);
+        }
+        Ok(self.pricer.ask(wanted.clone()).await?)
+    }
+
+    async fn worked_out_alone(
+        &self,
+        wanted: &Wanted,
+    ) -> Result<(Priced, DateTime<Utc>), OrderError> {
+        let now = self.env.now();
+        let priced = self.priced(wanted, now).await?;
+        priced.planned.check_orderable()?;
+        Ok((priced, now))
     }
 
     /// What a quote says, with the dates of now: unless it no longer holds (M-6).

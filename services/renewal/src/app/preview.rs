@@ -21,8 +21,8 @@ use rule_engine::{
     reason::{Reason, Refusal},
 };
 
+pub use self::prices::{Buyers, PRICED_AT_ONCE, Unpriced, price_of, sum, unpriced_of};
 use self::prices::{Quoted, all_refused};
-pub use self::prices::{Unpriced, price_of, sum, unpriced_of};
 use super::{
     Orders, bill,
     failure::{OrderError, Refused},
@@ -299,7 +299,8 @@ pub fn profile_of(account: &KnownAccount, catalogue: &Catalogue) -> AccountProfi
     })
 }
 
-fn priced(
+/// A plan with the price of each of its items.
+pub fn priced(
     wanted: &Wanted,
     facts: &Facts,
     planned: Planned,

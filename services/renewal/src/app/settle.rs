@@ -1,6 +1,7 @@
 //! Taking the money, and appending what was paid for (steps 3 and 4).
 
 pub mod complete;
+pub mod payer;
 
 use platform::{
     database::retry,
@@ -42,8 +43,7 @@ impl Orders {
         if costs_nothing(&order) {
             return Box::pin(self.settle(order, Payment::default())).await;
         }
-        let request = charge(&order)?;
-        let payment = match self.funds.charge(request).await {
+        let payment = match self.charge(charge(&order)?).await {
             Ok(payment) => payment,
             Err(error) if error.is_open() => return Err(error.into()),
             Err(error) => {
@@ -61,6 +61,15 @@ impl Orders {
         fault::point(Fault::AfterChargeAnswer);
         // On the heap: it is large, and part of many other futures.
         Box::pin(self.settle(order, payment)).await
+    }
+
+    /// Step 3, together with others unless the payment is a large one.
+    async fn charge(&self, request: ChargeRequest) -> Result<Payment, RemoteError> {
+        let items = request.charge.as_ref().map_or(0, |charge| charge.items.len());
+        if items > payer::FEW {
+            return self.funds.charge(request).await;
+        }
+        self.payer.ask(request).await
     }
 
     /// Step 4: the order follows what came of its payment.

@@ -1,11 +1,9 @@
 //! The prices of a page: one call for all of its accounts.
 
-use std::collections::{BTreeMap, HashMap};
-
 use chrono::{DateTime, Utc};
 use kernel::Money;
 use proto::{
-    catalog::v1::{Buyer, ItemQuote, QuoteRenewalsRequest, quote_renewals_request::View},
+    catalog::v1::{ItemQuote, QuoteRenewalsRequest, quote_renewals_request::View},
     convert::timestamp,
 };
 use rule_engine::reason::Refusal;
@@ -14,36 +12,11 @@ use super::{
     super::{
         Orders, bill,
         failure::OrderError,
-        preview::{price_of, sum},
+        preview::{Buyers, PRICED_AT_ONCE, price_of, sum},
     },
     decide::{Decided, Priced, Sorted, Try},
 };
 use crate::domain::attempt::Outcome;
-
-/// Items of one call for prices.
-const PRICED_AT_ONCE: usize = 1_000;
-
-/// Who buys what: accounts whose currency and labels are the same are one buyer.
-#[derive(Default)]
-struct Buyers {
-    buyers: Vec<Buyer>,
-    known: HashMap<(String, BTreeMap<String, String>), i32>,
-}
-
-impl Buyers {
-    fn number_of(&mut self, one: &Try) -> i32 {
-        let account = &one.unit.account;
-        let key = (account.settings.currency.code().to_owned(), account.labels.clone());
-        if let Some(number) = self.known.get(&key) {
-            return *number;
-        }
-        let number = i32::try_from(self.buyers.len()).unwrap_or(i32::MAX);
-        let (currency_code, account_labels) = key.clone();
-        self.buyers.push(Buyer { currency_code, account_labels });
-        self.known.insert(key, number);
-        number
-    }
-}
 
 impl Orders {
     /// Prices what is to be renewed, as of the attempt. What has no price is refused. False if the prices are of another
@@ -62,7 +35,7 @@ impl Orders {
             // Neighbours are of one account.
             let buyer = match last {
                 Some((account, number)) if account == &one.unit.account.id => number,
-                _ => buyers.number_of(one),
+                _ => buyers.number_of(&one.unit.account),
             };
             last = Some((&one.unit.account.id, buyer));
             let facts = one.plan.items.iter().map(|item| bill::price_facts(item, &one.unit.world));
@@ -81,7 +54,7 @@ impl Orders {
                 items,
                 as_of: Some(timestamp(now)),
                 view: View::Full.into(),
-                buyers: buyers.buyers.clone(),
+                buyers: buyers.all().to_vec(),
                 forecast,
                 ..QuoteRenewalsRequest::default()
             };

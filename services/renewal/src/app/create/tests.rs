@@ -104,8 +104,7 @@ async fn an_order_that_was_planned_without_a_member_of_its_group_is_planned_anew
         let end = "2026-03-11 00:00";
         cloud.register(vec![prepaid("kec", "kec", end)]).await;
         let command = create(1, &["kec"]);
-        let now = cloud.orders.now();
-        let ready = cloud.orders.ready(&command, now).await.unwrap();
+        let (ready, now) = cloud.orders.ready(&command).await.unwrap();
         let child = bound(prepaid("ebs", "ebs", end), "kec", BindingKind::Strong);
         assert_eq!(cloud.register(vec![child]).await, ["Created"]);
         assert_eq!(cloud.orders.make(&command, ready, now).await.unwrap(), None);

@@ -1,12 +1,13 @@
 //! The prices of a plan's items, and what is to be said of those that have none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use kernel::{Money, ids::InstanceId};
 use proto::{
     catalog::v1::{
-        ItemQuote, QuoteRenewalsRequest, QuoteResult, quote_renewals_request::View, quote_result,
+        Buyer, ItemQuote, QuoteRenewalsRequest, QuoteResult, quote_renewals_request::View,
+        quote_result,
     },
     convert::timestamp,
     renewal::internal::v1::OrderSnapshot,
@@ -23,7 +24,7 @@ use super::{
 use crate::store::accounts::KnownAccount;
 
 /// Items of one call for prices.
-const PRICED_AT_ONCE: usize = 1_000;
+pub const PRICED_AT_ONCE: usize = 1_000;
 
 /// Why an item has no price.
 const NO_PRICE: [Reason; 3] =
@@ -40,6 +41,35 @@ pub enum Quoted {
     Without(Unpriced),
     /// The prices are of another version of the catalogs than the rules.
     OtherRules,
+}
+
+/// Who buys what in a call for many accounts: those whose currency and labels are the same are one
+/// buyer.
+#[derive(Debug, Default)]
+pub struct Buyers {
+    buyers: Vec<Buyer>,
+    known: HashMap<(String, BTreeMap<String, String>), i32>,
+}
+
+impl Buyers {
+    /// The number of the buyer that `account` is.
+    pub fn number_of(&mut self, account: &KnownAccount) -> i32 {
+        let key = (account.settings.currency.code().to_owned(), account.labels.clone());
+        if let Some(number) = self.known.get(&key) {
+            return *number;
+        }
+        let number = i32::try_from(self.buyers.len()).unwrap_or(i32::MAX);
+        let (currency_code, account_labels) = key.clone();
+        self.buyers.push(Buyer { currency_code, account_labels });
+        self.known.insert(key, number);
+        number
+    }
+
+    /// All of them, by number.
+    #[must_use]
+    pub fn all(&self) -> &[Buyer] {
+        &self.buyers
+    }
 }
 
 impl Orders {

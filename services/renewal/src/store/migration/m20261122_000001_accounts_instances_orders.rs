@@ -52,11 +52,14 @@ const POSTGRES: &[&str] = &[
     "ALTER TABLE instances SET (fillfactor = 80)",
     "CREATE FUNCTION note_order_instances() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
          INSERT INTO order_instances (account_id, instance_id, order_id)
-         SELECT NEW.account_id, jsonb_array_elements_text(NEW.instance_ids::jsonb), NEW.id;
+         SELECT made.account_id, jsonb_array_elements_text(made.instance_ids::jsonb), made.id
+         FROM made;
          RETURN NULL;
      END $$",
+    // Once for all orders of a statement: for each row it would cost as much as the row.
     "CREATE TRIGGER orders_note_instances AFTER INSERT ON orders
-         FOR EACH ROW EXECUTE FUNCTION note_order_instances()",
+         REFERENCING NEW TABLE AS made
+         FOR EACH STATEMENT EXECUTE FUNCTION note_order_instances()",
 ];
 
 const SQLITE: &[&str] = &["CREATE TRIGGER orders_note_instances AFTER INSERT ON orders BEGIN
