@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, mem, ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::database::{MaybeTransient, Trouble};
 
@@ -16,6 +19,10 @@ const MOST_TOGETHER: usize = 128;
 
 /// How long a round may take, with everything that is tried again in it.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a round waits for its turn among those of other queues: one that is held up, by a lock
+/// say, does not hold them up for longer.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Into how many parts a round falls in which one row stays locked: each part that has it waits for
 /// the lock anew, so that there are to be few of them.
@@ -58,6 +65,25 @@ struct Waiting<W: Work> {
     answer: oneshot::Sender<Result<W::Answer, W::Error>>,
 }
 
+/// The turns that rounds of several queues take, where one leads to the next. Whoever waits for a turn
+/// meets others who do: callers stay together from queue to queue, in few large rounds, which cost
+/// less than many small ones.
+#[derive(Debug, Clone)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// So many rounds at a time.
+    #[must_use]
+    pub fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
+    }
+
+    /// The next turn, or none where it takes too long.
+    async fn next(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await.ok()?.ok()
+    }
+}
+
 /// The way to the task that does the work. Clones lead to the same task.
 #[derive(Debug)]
 pub struct Queue<W: Work>(mpsc::Sender<Waiting<W>>);
@@ -71,8 +97,13 @@ impl<W: Work> Clone for Queue<W> {
 impl<W: Work> Queue<W> {
     /// Starts the task; it ends with the last clone.
     pub fn start(work: W) -> Self {
+        Self::start_among(&Turns::new(1), work)
+    }
+
+    /// The same, for one of several queues that share `turns`.
+    pub fn start_among(turns: &Turns, work: W) -> Self {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(run(work, receiver));
+        tokio::spawn(run(turns.clone(), work, receiver));
         Self(sender)
     }
 
@@ -89,15 +120,21 @@ impl<W: Work> Queue<W> {
 }
 
 /// One round at a time: what comes meanwhile makes the next one larger, and larger rounds cost less.
-async fn run<W: Work>(work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
+async fn run<W: Work>(turns: Turns, work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
     let mut come = Vec::new();
-    while incoming.recv_many(&mut come, MOST_TOGETHER).await > 0 {
+    while let Some(first) = incoming.recv().await {
+        let _turn = turns.next().await;
+        come.push(first);
+        while come.len() < MOST_TOGETHER
+            && let Ok(waiting) = incoming.try_recv()
+        {
+            come.push(waiting);
+        }
         for round in rounds(mem::take(&mut come)) {
             // In a task of its own, so that a bug fails one round and nobody after it.
             let work = work.clone();
-            let taken = tokio::spawn(async move {
-                tokio::time::timeout(ROUND_TIMEOUT, take(&work, round)).await
-            });
+            let taken =
+                tokio::spawn(async move { timeout(ROUND_TIMEOUT, take(&work, round)).await });
             match taken.await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => tracing::error!("a round was given up after {ROUND_TIMEOUT:?}"),

@@ -45,7 +45,7 @@ use kernel::{
     Env, Money,
     ids::{AccountId, PaymentId, ProductId},
 };
-use platform::together::Queue;
+use platform::together::{Queue, Turns};
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
     wallet::v1::{
@@ -154,6 +154,10 @@ pub trait Funds: fmt::Debug + Send + Sync {
     ) -> Result<PreviewPaymentResponse, RemoteError>;
 }
 
+/// Rounds of single orders that are under way at a time: while one waits for its database the other
+/// computes.
+const ROUNDS_AT_ONCE: usize = 2;
+
 /// The operations on orders, whatever asks for them.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -181,11 +185,13 @@ impl Orders {
         funds: Arc<dyn Funds>,
         env: Env,
     ) -> Self {
-        let asked = (Arc::clone(&rules), Arc::clone(&pricing));
-        let pricer = Queue::start(Pricer::new(store.clone(), asked.0, asked.1, env.clone()));
-        let payer = Queue::start(Payer::new(Arc::clone(&funds)));
-        let maker = Queue::start(Maker::new(store.clone(), env.clone()));
-        let completer = Queue::start(Completer::new(store.clone(), env.clone()));
+        let turns = Turns::new(ROUNDS_AT_ONCE);
+        let pricer =
+            Pricer::new(store.clone(), Arc::clone(&rules), Arc::clone(&pricing), env.clone());
+        let pricer = Queue::start_among(&turns, pricer);
+        let maker = Queue::start_among(&turns, Maker::new(store.clone(), env.clone()));
+        let payer = Queue::start_among(&turns, Payer::new(Arc::clone(&funds)));
+        let completer = Queue::start_among(&turns, Completer::new(store.clone(), env.clone()));
         let caps = Caps::default();
         let meters = Meters::of(&opentelemetry::global::meter("perennial"));
         Self { store, rules, pricing, funds, pricer, maker, payer, completer, caps, meters, env }

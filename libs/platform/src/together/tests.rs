@@ -167,3 +167,45 @@ async fn a_round_that_does_not_end_is_given_up() {
     assert_eq!(begin.elapsed(), ROUND_TIMEOUT);
     assert_eq!(queue.ask(1).await, Ok(2));
 }
+
+/// Lets all other tasks run until they wait.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_comes_while_a_round_waits_for_its_turn_is_taken_along() {
+    let (turns, work) = (Turns::new(1), Doubling::default());
+    let queue = Queue::start_among(&turns, work.clone());
+    let turn = turns.next().await.unwrap();
+    let others_come = async {
+        settle().await;
+        let others = futures::future::join(queue.ask(2), queue.ask(3));
+        let end_of_turn = async {
+            settle().await;
+            drop(turn);
+        };
+        tokio::join!(others, end_of_turn).0
+    };
+    let (first, others) = tokio::join!(queue.ask(1), others_come);
+    assert_eq!((first, others), (Ok(2), (Ok(4), Ok(6))));
+    assert_eq!(*work.0.lock().unwrap(), [[1, 2, 3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_is_held_up_does_not_hold_up_other_queues_for_long() {
+    let turns = Turns::new(1);
+    let [held_up, other] = [(); 2].map(|()| Queue::start_among(&turns, Doubling::default()));
+    let begin = tokio::time::Instant::now();
+    let other = async {
+        settle().await;
+        assert_eq!(other.ask(1).await, Ok(2));
+        begin.elapsed()
+    };
+    let (never, waited) = tokio::join!(held_up.ask(99), other);
+    assert_eq!(never, Err(Fault::NoOutcome));
+    // The timer counts whole milliseconds.
+    assert!((PATIENCE..PATIENCE * 2).contains(&waited), "{waited:?}");
+}

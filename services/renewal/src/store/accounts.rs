@@ -128,7 +128,7 @@ WHERE EXISTS (SELECT 1 FROM instances WHERE instances.account_id = value)";
 
 /// The same for PostgreSQL.
 const OWNERS_POSTGRES: &str = "\
-SELECT wanted.id FROM jsonb_array_elements_text($1::jsonb) AS wanted(id)
+SELECT wanted.id FROM json_array_elements_text($1::json) AS wanted(id)
 WHERE EXISTS (SELECT 1 FROM instances WHERE instances.account_id = wanted.id)";
 
 /// Those of the accounts `ids` that own an instance (T-4).
@@ -163,7 +163,7 @@ INSERT INTO accounts (id, profile, currency, time_zone, labels, frozen, standard
   auto_follows_standard_day, auto_days_before, version, create_time)
 SELECT id, profile, currency, time_zone, labels, frozen, standard_day, day_meaning,
   auto_follows_standard_day, auto_days_before, version, create_time
-FROM jsonb_to_recordset($1::jsonb) AS r(id text, profile text, currency text, time_zone text,
+FROM json_to_recordset($1::json) AS r(id text, profile text, currency text, time_zone text,
   labels text, frozen boolean, standard_day integer, day_meaning text,
   auto_follows_standard_day boolean, auto_days_before integer, version bigint,
   create_time bigint)

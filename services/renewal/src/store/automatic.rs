@@ -54,9 +54,9 @@ RETURNING account_id, id, version";
 
 const NOTE_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, order_id uuid,
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, order_id uuid,
     version bigint, decides boolean, decided text, moves boolean, due_time bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT i.account_id, i.id, r.order_id, r.decides, r.decided, r.moves, r.due_time
   FROM instances i
@@ -103,8 +103,8 @@ FROM json_each(?1) WHERE accounts.id = value ->> 'account_id'";
 
 const FUND_ACCOUNTS_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, time bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, time bigint)
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT a.id, r.time FROM accounts a JOIN rows r ON r.account_id = a.id
   ORDER BY a.id FOR UPDATE OF a)
@@ -118,8 +118,8 @@ WHERE account_id IN (SELECT value ->> 'account_id' FROM json_each(?1))
 
 const WAKE_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text)
-  LIMIT jsonb_array_length($1::jsonb)),
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text)
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT i.account_id, i.id FROM instances i JOIN rows r ON r.account_id = i.account_id
   WHERE i.policy = 'AUTO' AND i.decided IS NOT NULL AND i.due_time > $2

@@ -56,9 +56,9 @@ ON CONFLICT (account_id, instance_id) DO UPDATE SET product_id = excluded.produc
 
 const NOTE_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, product_id text,
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, product_id text,
     version bigint, order_id uuid)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 waiting AS (
   INSERT INTO delivery_items (account_id, order_id, instance_id, version, state)
   SELECT account_id, order_id, id, version, 'PENDING' FROM rows WHERE order_id IS NOT NULL)

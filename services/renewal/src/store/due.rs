@@ -45,9 +45,9 @@ WHERE instances.account_id = value ->> 'account_id' AND instances.id = value ->>
 
 const SET_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb)
+  SELECT * FROM json_to_recordset($1::json)
     AS r(account_id text, id text, version bigint, due_time bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT i.account_id, i.id, r.due_time FROM instances i
     JOIN rows r ON r.account_id = i.account_id AND r.id = i.id AND r.version = i.version

@@ -227,7 +227,7 @@ const PRODUCTS_SQLITE: &str = "\
 SELECT i.id, i.product_id FROM json_each(?1) w CROSS JOIN instances i ON i.id = w.value";
 
 const PRODUCTS_POSTGRES: &str = "\
-SELECT i.id, i.product_id FROM jsonb_array_elements_text($1::jsonb) AS w(id)
+SELECT i.id, i.product_id FROM json_array_elements_text($1::json) AS w(id)
 JOIN instances i ON i.id = w.id";
 
 #[derive(Debug, FromQueryResult)]

@@ -229,7 +229,7 @@ SELECT i.id, i.account_id FROM json_each(?1) AS wanted JOIN instances i ON i.id 
 
 const OWNERS_POSTGRES: &str = "\
 SELECT i.id, i.account_id
-FROM (SELECT jsonb_array_elements_text($1::jsonb) AS id LIMIT jsonb_array_length($1::jsonb)) wanted
+FROM (SELECT json_array_elements_text($1::json) AS id LIMIT (SELECT NULL::bigint)) wanted
 JOIN instances i ON i.id = wanted.id";
 
 /// The live terms of an instance, latest first; at most `most`.

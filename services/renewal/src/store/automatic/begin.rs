@@ -23,8 +23,8 @@ WHERE o.id IN (SELECT unhex(value, '-') FROM json_each(?1))";
 
 const KNOWN_POSTGRES: &str = "\
 SELECT o.id, o.version, o.pay_number, o.outcome FROM orders o
-JOIN (SELECT jsonb_array_elements_text($1::jsonb)::uuid AS id
-  LIMIT jsonb_array_length($1::jsonb)) w ON w.id = o.id";
+JOIN (SELECT json_array_elements_text($1::json)::uuid AS id
+  LIMIT (SELECT NULL::bigint)) w ON w.id = o.id";
 
 #[derive(Debug, FromQueryResult)]
 struct KnownRow {
@@ -72,8 +72,8 @@ RETURNING id";
 const CANCEL_POSTGRES: &str = "\
 WITH held AS (
   SELECT o.account_id, o.id FROM orders o
-    JOIN (SELECT jsonb_array_elements_text($1::jsonb)::uuid AS id
-      LIMIT jsonb_array_length($1::jsonb)) w ON w.id = o.id
+    JOIN (SELECT json_array_elements_text($1::json)::uuid AS id
+      LIMIT (SELECT NULL::bigint)) w ON w.id = o.id
   WHERE o.state = 'PENDING_PAYMENT'
   ORDER BY o.account_id, o.id FOR UPDATE OF o)
 UPDATE orders o SET state = 'CANCELLED', version = o.version + 1,
@@ -94,9 +94,9 @@ RETURNING account_id, id, version";
 const FREE_POSTGRES: &str = "\
 WITH held AS (
   SELECT i.account_id, i.id FROM orders o
-    JOIN (SELECT jsonb_array_elements_text($1::jsonb)::uuid AS id
-      LIMIT jsonb_array_length($1::jsonb)) w ON w.id = o.id
-    CROSS JOIN LATERAL jsonb_array_elements_text(o.instance_ids::jsonb) AS item(id)
+    JOIN (SELECT json_array_elements_text($1::json)::uuid AS id
+      LIMIT (SELECT NULL::bigint)) w ON w.id = o.id
+    CROSS JOIN LATERAL json_array_elements_text(o.instance_ids::json) AS item(id)
     JOIN instances i ON i.account_id = o.account_id AND i.id = item.id AND i.open_order_id = o.id
   ORDER BY i.account_id, i.id FOR UPDATE OF i)
 UPDATE instances i SET open_order_id = NULL, version = i.version + 1

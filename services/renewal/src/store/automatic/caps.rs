@@ -44,8 +44,8 @@ GROUP BY o.account_id";
 
 const USED_POSTGRES: &str = "\
 SELECT o.account_id, COUNT(*) AS orders, CAST(SUM(o.payable) AS bigint) AS amount
-FROM (SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, since bigint)
-  LIMIT jsonb_array_length($1::jsonb)) r
+FROM (SELECT * FROM json_to_recordset($1::json) AS r(account_id text, since bigint)
+  LIMIT (SELECT NULL::bigint)) r
 JOIN orders o ON o.account_id = r.account_id
 WHERE o.attempt_root IS NOT NULL AND o.create_time >= r.since
   AND (o.outcome IS NULL OR o.outcome = 'RENEWED')
@@ -76,8 +76,8 @@ FROM json_each(?1) WHERE accounts.id = value ->> 'id'";
 
 const PARK_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(id text, until bigint, why text)
-  LIMIT jsonb_array_length($1::jsonb)),
+  SELECT * FROM json_to_recordset($1::json) AS r(id text, until bigint, why text)
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT a.id, r.until, r.why FROM accounts a JOIN rows r ON r.id = a.id
   ORDER BY a.id FOR UPDATE OF a)

@@ -115,8 +115,8 @@ ORDER BY a.key, i.paid_until, i.id LIMIT ?5";
 const FOUND_POSTGRES: &str = "\
 SELECT i.account_id, i.id, i.paid_until
 FROM (SELECT account, place
-  FROM jsonb_array_elements_text($1::jsonb) WITH ORDINALITY AS r(account, place)
-  LIMIT jsonb_array_length($1::jsonb)) a
+  FROM json_array_elements_text($1::json) WITH ORDINALITY AS r(account, place)
+  LIMIT (SELECT NULL::bigint)) a
 JOIN instances i ON i.account_id = a.account AND i.due_time <= $2
 WHERE i.policy = 'AUTO' AND i.paid_until IS NOT NULL
   AND (a.place > 1 OR (i.paid_until, i.id) > ($3, $4))

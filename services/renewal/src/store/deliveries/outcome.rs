@@ -26,8 +26,8 @@ pub struct Told {
 /// order's items that are acknowledged at once the later one sees the earlier.
 const LOCK_ORDERS_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint)
+  LIMIT (SELECT NULL::bigint)),
 waiting AS (
   SELECT DISTINCT d.account_id, d.order_id FROM rows r JOIN delivery_items d
     ON d.account_id = r.account_id AND d.instance_id = r.id AND d.version <= r.version
@@ -46,8 +46,8 @@ RETURNING account_id, order_id AS id";
 
 const ACK_ITEMS_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint)
-  LIMIT jsonb_array_length($1::jsonb))
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint)
+  LIMIT (SELECT NULL::bigint))
 UPDATE delivery_items d SET state = 'ACKED', end_time = $2
 FROM rows r
 WHERE d.account_id = r.account_id AND d.instance_id = r.id AND d.version <= r.version
@@ -65,8 +65,8 @@ WHERE deliveries.account_id = r.account_id AND deliveries.instance_id = r.id
 
 const TOLD_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint)
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT d.account_id, d.instance_id FROM deliveries d JOIN rows r
     ON r.account_id = d.account_id AND r.id = d.instance_id AND d.version <= r.version
@@ -86,8 +86,8 @@ RETURNING account_id, id";
 
 const COMPLETE_POSTGRES: &str = "\
 UPDATE orders o SET state = 'COMPLETED', version = o.version + 1
-FROM (SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id uuid)
-  LIMIT jsonb_array_length($1::jsonb)) AS r
+FROM (SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id uuid)
+  LIMIT (SELECT NULL::bigint)) AS r
 WHERE o.account_id = r.account_id AND o.id = r.id AND o.state = 'PAID'
   AND NOT EXISTS (SELECT 1 FROM delivery_items d
     WHERE d.account_id = o.account_id AND d.order_id = o.id AND d.state = 'PENDING')
@@ -178,9 +178,9 @@ WHERE deliveries.account_id = r.account_id AND deliveries.instance_id = r.id
 
 const FAIL_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint,
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint,
     attempts integer, next_attempt_at bigint, alerted boolean, error text)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT r.* FROM deliveries d JOIN rows r
     ON r.account_id = d.account_id AND r.id = d.instance_id AND r.version = d.version
@@ -236,7 +236,7 @@ WHERE account_id = ?1 AND order_id = ?2 AND instance_id IN (SELECT value FROM js
 const END_POSTGRES: &str = "\
 UPDATE delivery_items SET state = $4, end_time = $5
 WHERE account_id = $1 AND order_id = $2
-  AND instance_id IN (SELECT jsonb_array_elements_text($3::jsonb)) AND state = 'PENDING'";
+  AND instance_id IN (SELECT json_array_elements_text($3::json)) AND state = 'PENDING'";
 
 /// The items `ids` of the order, whose row is locked, wait no more for their consoles.
 pub async fn end<C: ConnectionTrait>(

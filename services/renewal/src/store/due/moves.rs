@@ -54,9 +54,9 @@ UPDATE instances i SET version = r.next_version, state = r.state, due_time = r.d
   policy = CASE WHEN r.postpaid THEN 'MANUAL' ELSE i.policy END,
   auto_cycle = CASE WHEN r.postpaid THEN NULL ELSE i.auto_cycle END,
   auto_remaining = CASE WHEN r.postpaid THEN NULL ELSE i.auto_remaining END
-FROM (SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint,
+FROM (SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint,
     next_version bigint, state text, postpaid boolean, free boolean, due_time bigint)
-  LIMIT jsonb_array_length($1::jsonb)) AS r
+  LIMIT (SELECT NULL::bigint)) AS r
 WHERE i.account_id = r.account_id AND i.id = r.id AND i.version = r.version";
 
 /// Makes instances, all of which the transaction has locked, what they are from now on, and answers

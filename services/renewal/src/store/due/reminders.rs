@@ -34,9 +34,9 @@ RETURNING account_id, id, open_order_id";
 
 const DEAL_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint,
+  SELECT * FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint,
     before text, reminded text, due_time bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT i.account_id, i.id, r.reminded, r.due_time FROM instances i
     JOIN rows r ON r.account_id = i.account_id AND r.id = i.id AND r.version = i.version
@@ -67,7 +67,7 @@ WHERE accounts.id = value ->> 0";
 
 const QUIET_POSTGRES: &str = "\
 UPDATE accounts SET no_reminder_before = (r.value ->> 1)::bigint
-FROM jsonb_array_elements($1::jsonb) AS r(value) WHERE accounts.id = r.value ->> 0";
+FROM json_array_elements($1::json) AS r(value) WHERE accounts.id = r.value ->> 0";
 
 /// Notes of accounts, which the transaction has locked, until when nothing more is sent to their
 /// users. No rows are no statement.
@@ -91,7 +91,7 @@ ORDER BY i.account_id, i.paid_until, i.id LIMIT ?3";
 
 const AUTOMATIC_POSTGRES: &str = "\
 SELECT i.account_id, i.id, i.open_order_id
-FROM jsonb_array_elements($1::jsonb) AS r(value) JOIN instances i
+FROM json_array_elements($1::json) AS r(value) JOIN instances i
   ON i.account_id = r.value ->> 0
   AND i.paid_until > $2 AND i.paid_until <= (r.value ->> 1)::bigint
 WHERE i.policy = 'AUTO' AND NOT i.released
@@ -120,7 +120,7 @@ WHERE t.reversed_by IS NULL AND t.kind = 'ORDER'
     AND later.kind = 'ORDER' AND later.start_time > t.start_time)";
 
 const LAST_POSTGRES: &str = "\
-SELECT t.instance_id, t.amount FROM jsonb_array_elements($1::jsonb) AS r(value)
+SELECT t.instance_id, t.amount FROM json_array_elements($1::json) AS r(value)
 JOIN terms t ON t.account_id = r.value ->> 0 AND t.instance_id = r.value ->> 1
 WHERE t.reversed_by IS NULL AND t.kind = 'ORDER'
   AND NOT EXISTS (SELECT 1 FROM terms later WHERE later.account_id = t.account_id

@@ -31,7 +31,7 @@ INSERT INTO instances (account_id, id, version, product_id, region, name, room_t
 SELECT account_id, id, version, product_id, region, name, room_type, labels,
   configuration, billing_mode, paid_until, anchor, policy, trial, one_time, change_pending,
   released, parent_id, binding, first_start, source_version, shard, state, due_time, create_time
-FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint,
+FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint,
   product_id text, region text, name text, room_type text, labels text, configuration text,
   billing_mode text, paid_until bigint, anchor integer, policy text, trial boolean,
   one_time boolean, change_pending boolean, released boolean, parent_id text, binding text,
@@ -67,7 +67,7 @@ UPDATE instances SET version = instances.version + 1, name = r.name, room_type =
   trial = r.trial, one_time = r.one_time, change_pending = r.change_pending,
   released = r.released, parent_id = r.parent_id, binding = r.binding,
   source_version = r.source_version, state = r.state, due_time = r.due_time
-FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, id text, version bigint, name text,
+FROM json_to_recordset($1::json) AS r(account_id text, id text, version bigint, name text,
   room_type text, labels text, configuration text, pending_configuration text,
   pending_from bigint, billing_mode text, paid_until bigint, anchor integer, policy text,
   auto_cycle text, auto_remaining integer, trial boolean, one_time boolean,
@@ -91,7 +91,7 @@ INSERT INTO terms (account_id, instance_id, instance_version, start_time, end_ti
   amount, converted, create_time)
 SELECT account_id, instance_id, instance_version, start_time, end_time, anchor, kind, 0, false,
   create_time
-FROM jsonb_to_recordset($1::jsonb) AS r(account_id text, instance_id text,
+FROM json_to_recordset($1::json) AS r(account_id text, instance_id text,
   instance_version bigint, start_time bigint, end_time bigint, anchor integer, kind text,
   create_time bigint)";
 

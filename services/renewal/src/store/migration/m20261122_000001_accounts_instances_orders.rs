@@ -52,7 +52,7 @@ const POSTGRES: &[&str] = &[
     "ALTER TABLE instances SET (fillfactor = 80)",
     "CREATE FUNCTION note_order_instances() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
          INSERT INTO order_instances (account_id, instance_id, order_id)
-         SELECT made.account_id, jsonb_array_elements_text(made.instance_ids::jsonb), made.id
+         SELECT made.account_id, json_array_elements_text(made.instance_ids::json), made.id
          FROM made;
          RETURN NULL;
      END $$",

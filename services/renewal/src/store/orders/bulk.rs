@@ -35,10 +35,10 @@ RETURNING id";
 
 const COMPLETE_POSTGRES: &str = "\
 WITH rows AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb)
+  SELECT * FROM json_to_recordset($1::json)
     AS r(account_id text, id uuid, version bigint, state text, payment text, outcome text,
       reason text, retry_time bigint)
-  LIMIT jsonb_array_length($1::jsonb)),
+  LIMIT (SELECT NULL::bigint)),
 held AS (
   SELECT o.account_id, o.id, r.state, r.payment, r.outcome, r.reason, r.retry_time
   FROM orders o
@@ -116,9 +116,9 @@ WHERE orders.account_id = value ->> 'account_id' AND orders.id = unhex(value ->>
 const EXPIRE_POSTGRES: &str = "\
 UPDATE orders o SET version = o.version + 1, state = 'EXPIRED',
   ended_why = decode(r.ended_why, 'hex'), next_attempt_at = NULL, attempts = 0
-FROM (SELECT * FROM jsonb_to_recordset($1::jsonb)
+FROM (SELECT * FROM json_to_recordset($1::json)
     AS r(account_id text, id uuid, version bigint, ended_why text)
-  LIMIT jsonb_array_length($1::jsonb)) AS r
+  LIMIT (SELECT NULL::bigint)) AS r
 WHERE o.account_id = r.account_id AND o.id = r.id AND o.version = r.version";
 
 #[derive(Debug, Serialize)]

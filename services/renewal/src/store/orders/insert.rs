@@ -46,7 +46,7 @@ SELECT account_id, id, version, state, payable, currency, instance_ids, request_
   decode(request_digest, 'hex'), snapshot, decode(vouchers, 'hex'), payment_id, pay_number,
   payment_time, decode(ended_why, 'hex'), create_time, expire_time, next_attempt_at, 0,
   attempt_root, attempt_expiry, attempt_date, attempt_kind, outcome, outcome_reason, retry_time
-FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (account_id text, id uuid, version bigint,
+FROM ROWS FROM (json_to_recordset($1::json) AS (account_id text, id uuid, version bigint,
     state text, payable bigint, currency text, instance_ids text, request_id uuid,
     request_digest text, vouchers text, payment_id uuid, pay_number integer, payment_time bigint,
     ended_why text, create_time bigint, expire_time bigint, next_attempt_at bigint,
