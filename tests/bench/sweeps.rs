@@ -2,7 +2,7 @@
 //! in one run on one machine.
 //!
 //! ```sh
-//! cargo bench -p tests --bench sweeps              # about ten minutes
+//! cargo bench -p tests --bench sweeps              # some minutes
 //! cargo bench -p tests --bench sweeps -- 20000     # another number of instances than 200,000
 //! ```
 //!

@@ -175,7 +175,7 @@ async fn settle() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_comes_while_a_round_waits_for_its_turn_is_taken_along() {
     let (turns, work) = (Turns::new(1), Doubling::default());
     let queue = Queue::start_among(&turns, work.clone());
