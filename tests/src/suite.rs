@@ -2,9 +2,9 @@
 
 mod another;
 mod sandbox;
+mod settings;
 
 use std::{
-    fs,
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -37,7 +37,8 @@ use crate::{
     process::Process,
 };
 
-pub use self::another::Another;
+use self::settings::settings;
+pub use self::{another::Another, settings::SANDBOX_SECRET};
 
 /// The services, those that others call first.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
@@ -360,59 +361,4 @@ async fn serve_here(words: Vec<String>, clock: &Arc<ManualClock>) -> (u16, DropG
     let started = serve::start(suite, args, env, stop.clone()).await;
     let (address, _) = started.expect("the services start");
     (address.port(), stop.drop_guard())
-}
-
-/// The payment channel `sandbox` as words of the command line.
-fn channels(folder: &Path) -> [String; 2] {
-    let file = folder.join("channels.yaml");
-    fs::write(folder.join("secret"), SANDBOX_SECRET).expect("the folder is ours");
-    fs::write(&file, CHANNELS).expect("the folder is ours");
-    ["--wallet-channels".to_owned(), file.display().to_string()]
-}
-
-/// What the payment channel `sandbox` signs with.
-pub const SANDBOX_SECRET: &str = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz";
-
-/// The payment channels of every suite.
-const CHANNELS: &str = "
-channels:
-  - name: sandbox
-    currencies: [CNY]
-    intent_minutes: 30
-    secrets: [{ file: secret }]
-  - name: dollars
-    currencies: [USD]
-    intent_minutes: 10
-    secrets: [{ file: secret }]
-";
-
-/// What the command line says of databases and of what else tests need, and the folder of the suite.
-async fn settings(cluster: &str, backend: Backend) -> (Vec<String>, TempDir) {
-    let folder = TempDir::new().expect("a temporary folder");
-    let mut words = databases(cluster, backend, folder.path()).await;
-    words.extend(channels(folder.path()));
-    words.push("--allow-private-webhooks".to_owned());
-    words.extend(["--event-watchers".to_owned(), "10".to_owned()]);
-    (words, folder)
-}
-
-/// Database settings as words of the command line; databases on PostgreSQL are made and migrated.
-async fn databases(cluster: &str, backend: Backend, folder: &Path) -> Vec<String> {
-    let mut words = Vec::new();
-    let unique = new_id().replace('-', "");
-    for role in SERVICES {
-        let url = match backend {
-            Backend::Sqlite => format!("sqlite://{}", folder.join(format!("{role}.db")).display()),
-            Backend::Postgres => {
-                postgres::create_database(cluster, &format!("t{unique}_{role}")).await
-            }
-        };
-        words.extend([format!("--{role}-database-url"), url]);
-    }
-    let mut migrate = vec!["perennial".to_owned(), "migrate".to_owned()];
-    migrate.extend(SERVICES.map(str::to_owned));
-    migrate.extend(words.iter().cloned());
-    let cli = Cli::try_parse_from(migrate).expect("a good command line");
-    perennial::run(cli, Env::system()).await;
-    words
 }
