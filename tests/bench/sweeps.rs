@@ -84,7 +84,7 @@ async fn main() {
 
 /// Fills a suite with `due` instances, and has all of them renewed at once.
 async fn sweep(bar: &ProgressBar, cluster: &str, backend: Backend, due: usize) -> Swept {
-    let suite = Suite::start_on(cluster, backend, Layout::OneProcessOfItsOwn).await;
+    let suite = Suite::start_on(cluster, backend, Layout::OneProcessOfItsOwn, &[]).await;
     step(bar, format!("{due} machines are registered, {backend:?}"), fill(&suite, due)).await;
     suite.set_clock(at("2026-03-10 00:00"));
     step(bar, format!("{due} machines are renewed, {backend:?}"), async {

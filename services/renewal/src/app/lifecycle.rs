@@ -121,7 +121,9 @@ impl Orders {
                 loaded.iter().filter(|one| one.instance.account == *id).cloned().collect();
             all.extend(decide(account, &own, &wanted, &obstacles, catalogue, now));
         }
-        let Steps { moves, mut told, changed, ended, checkouts, done, waiting, undelivered, .. } = all;
+        let Steps {
+            moves, mut told, changed, ended, checkouts, done, waiting, undelivered, ..
+        } = all;
         let orders = &mut obstacles.orders;
         let changed = changed.iter().map(|(instance, version)| (instance, *version));
         deliveries::note(&transaction, &changes(catalogue, changed), now).await?;

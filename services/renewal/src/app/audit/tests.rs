@@ -1,9 +1,12 @@
 use sea_orm::ConnectionTrait as _;
 
 use super::*;
-use crate::tests::{
-    cloud::{at, clouds, prepaid},
-    renewals::{create, create_paid, pay},
+use crate::{
+    app::Pricing as _,
+    tests::{
+        cloud::{at, clouds, prepaid},
+        renewals::{create, create_paid, pay},
+    },
 };
 
 fn invariants(findings: &[Finding]) -> Vec<&str> {
@@ -72,7 +75,9 @@ async fn an_order_that_cannot_be_read_is_found() {
         let order = cloud.order(&create(1, &["vm"])).await.unwrap();
         let damage = "UPDATE orders SET currency = 'XXXX'";
         cloud.store.database().writer().execute_unprepared(damage).await.unwrap();
-        let found = findings(&cloud.store, &wallet, at("2026-03-01 00:00")).await.unwrap();
+        let catalogue = Arc::new(cloud.catalog.catalogue().await.unwrap());
+        let now = at("2026-03-01 00:00");
+        let found = findings(&cloud.store, &wallet, &catalogue, now).await.unwrap();
         let found: Vec<_> = found.iter().map(ToString::to_string).collect();
         let expected = format!("acme/{}: an order can be read (O-7): ", order.id);
         assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");

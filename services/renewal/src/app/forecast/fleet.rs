@@ -1,7 +1,7 @@
 //! Copies of an account's instances, to which things happen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use crate::{
     app::{
         automatic::decide::{self, Sorted},
         due::Dues,
-        lifecycle::steps::{self, Steps},
+        lifecycle::steps::{self, Obstacles, Steps},
         rules::Catalogue,
         settle::{complete::settled_instance, unreadable},
         world::world,
@@ -33,8 +33,8 @@ pub struct Fleet {
     account: KnownAccount,
     catalogue: Arc<Catalogue>,
     bands: Vec<Band>,
-    /// Unpaid orders that are in the way.
-    orders: HashMap<OrderId, Order>,
+    /// Unpaid orders that are in the way. What waits for its console is taken as delivered.
+    obstacles: Obstacles,
 }
 
 /// Instances that are bound together, and when each is due.
@@ -69,14 +69,14 @@ impl Band {
     fn step(
         &mut self,
         account: &KnownAccount,
-        orders: &HashMap<OrderId, Order>,
+        obstacles: &Obstacles,
         catalogue: &Catalogue,
         now: DateTime<Utc>,
     ) -> Steps {
         let due = self.loaded.iter().zip(&self.due);
         let due = due.filter(|(_, due)| due.is_some_and(|due| due <= now));
         let wanted = due.map(|(one, _)| one.instance.id.as_str()).collect();
-        let mut steps = steps::decide(account, &self.loaded, &wanted, orders, catalogue, now);
+        let mut steps = steps::decide(account, &self.loaded, &wanted, obstacles, catalogue, now);
         self.loaded = std::mem::take(&mut steps.after);
         steps
     }
@@ -96,7 +96,8 @@ impl Fleet {
         let bands = bands(loaded).into_iter().map(|loaded| Band { loaded, due: Vec::new() });
         let bands = bands.collect();
         let orders = orders.into_iter().map(|order| (order.id, order)).collect();
-        let mut fleet = Self { account, catalogue, bands, orders };
+        let obstacles = Obstacles { orders, undelivered: HashSet::new() };
+        let mut fleet = Self { account, catalogue, bands, obstacles };
         fleet.look(|_| true, now);
         fleet
     }
@@ -113,7 +114,7 @@ impl Fleet {
 
     /// When an unpaid order expires next.
     pub fn next_order_expiry(&self) -> Option<DateTime<Utc>> {
-        self.orders.values().map(|order| order.expire_time).min()
+        self.obstacles.orders.values().map(|order| order.expire_time).min()
     }
 
     /// What the sweep of automatic renewals makes of what is due at `now`.
@@ -166,14 +167,14 @@ impl Fleet {
     /// What happens by the dates at `now`, and is told of it. Unpaid orders of what is gone end; a
     /// checkout is called off first.
     pub fn step(&mut self, now: DateTime<Utc>) -> Vec<Event> {
-        let Self { account, catalogue, bands, orders } = self;
+        let Self { account, catalogue, bands, obstacles } = self;
         let mut all = Steps::default();
         for band in bands.iter_mut().filter(|band| band.is_due(now)) {
-            all.extend(band.step(account, orders, catalogue, now));
+            all.extend(band.step(account, obstacles, catalogue, now));
             band.look(account, catalogue, now);
         }
         for id in &all.checkouts {
-            if let Some(order) = orders.get_mut(id) {
+            if let Some(order) = obstacles.orders.get_mut(id) {
                 order.payment_id = None;
             }
         }
@@ -186,7 +187,7 @@ impl Fleet {
         if orders.is_empty() {
             return;
         }
-        self.orders.retain(|id, _| !orders.contains(id));
+        self.obstacles.orders.retain(|id, _| !orders.contains(id));
         for one in self.bands.iter_mut().flat_map(|band| &mut band.loaded) {
             if one.instance.open_order.is_some_and(|order| orders.contains(&order.id)) {
                 one.instance.open_order = None;
@@ -196,7 +197,7 @@ impl Fleet {
 
     /// Calls off what can no longer be paid.
     pub fn expire_orders(&mut self, now: DateTime<Utc>) {
-        let over = self.orders.values().filter(|order| order.is_overdue(now));
+        let over = self.obstacles.orders.values().filter(|order| order.is_overdue(now));
         let over: Vec<_> = over.map(|order| order.id).collect();
         self.call_off(&over);
     }

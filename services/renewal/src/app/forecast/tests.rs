@@ -156,7 +156,7 @@ async fn too_many_instants_are_refused() {
     let (clouds, _folder) = clouds("forecast_instants").await;
     for cloud in clouds {
         let row =
-            |number| prepaid(&format!("n{number}"), "ks", &format!("2026-{:02}-11 00:00", number));
+            |number| prepaid(&format!("n{number}"), "ks", &format!("2026-{number:02}-11 00:00"));
         // Each expires, and is released a week later.
         cloud.register((3..=12).map(row).collect()).await;
         let days = (1..=28)
