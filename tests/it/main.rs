@@ -1,6 +1,8 @@
 //! The suite from outside, through gRPC only.
 
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod faults;
