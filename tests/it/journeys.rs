@@ -10,6 +10,7 @@ mod delivery;
 mod events;
 mod forecast;
 mod instances;
+mod leaps;
 mod ledger;
 mod life;
 mod lists;
