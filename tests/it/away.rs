@@ -158,6 +158,8 @@ impl Nights {
                 (0..DUE).map(|number| format!("{account}-{0}-{number} {0}/0 RENEWED", self.day));
             assert_eq!(of_night.cloned().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
             assert_eq!(self.suite.cash(account).await, 0, "{account}");
+            let decided = self.suite.decided_once(account, self.day).await;
+            assert_eq!(decided, [format!("RENEWED {DUE}")], "{account} on {}", self.day);
         }
         self.suite.audit().await;
     }
@@ -166,7 +168,7 @@ impl Nights {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_in_the_night_costs_no_renewal() {
     let cluster = Cluster::start().await;
-    let suite = Suite::start_on(&cluster.address, Backend::Postgres, Layout::OneProcess).await;
+    let suite = Suite::start_on(&cluster.address, Backend::Postgres, Layout::OneProcess, &[]).await;
     let mut nights = Nights::begin(suite).await;
     let mut away = Away::Server(cluster);
     // For so long that payments are still taken, that they are called off, and that the day is over.

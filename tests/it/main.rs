@@ -13,8 +13,6 @@ mod journeys;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-mod nights;
-#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod tidy;

@@ -9,11 +9,10 @@ use proto::{
             SetRenewalPoliciesRequest, policy_result,
         },
     },
-    scheduler::v1::{GetRunRequest, run::State},
     r#type::v1::{Date, PageRequest, RenewalPolicy},
 };
 
-use crate::{clients::Clients, suite::Suite};
+use crate::clients::Clients;
 
 impl Clients {
     /// Has the instances `ids` of `account` renew themselves by the month.
@@ -81,28 +80,5 @@ impl Clients {
             count.outcomes.iter().map(|(outcome, number)| format!("{outcome} {number}")).collect();
         told.sort();
         told
-    }
-}
-
-impl Suite {
-    /// Waits until the runs of `kinds` that are planned for this minute have ended, whichever way, done by
-    /// schedulers that run all of them each minute. What fails has its next turn in another minute.
-    pub async fn minute(&self, kinds: &[&str]) {
-        let now = self.now().timestamp_micros();
-        let planned = now - now.rem_euclid(60_000_000);
-        for kind in kinds {
-            let request = GetRunRequest { run_id: format!("{kind}-{planned}") };
-            loop {
-                let found = self.schedules().get_run(request.clone()).await;
-                let run = found.ok().and_then(|found| found.into_inner().run);
-                // What goes by shards is done when all parts are.
-                let whole = run.filter(|run| [0, 64].contains(&run.shards));
-                if whole.is_some_and(|run| !matches!(run.state(), State::Waiting | State::Running))
-                {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        }
     }
 }

@@ -24,8 +24,9 @@ use crate::{
 
 /// What `clock --help` shows.
 pub const EXAMPLES: &str = "\
+Only the clock of a sandbox moves: `serve --sandbox-clock INSTANT`.
+
 Examples:
-  perennial serve --sandbox-clock 2026-03-01T09:00:00+08:00 --data-dir sandbox
   perennial clock
   perennial clock advance --days 31
   perennial clock advance --until 2026-06-21T00:00";
