@@ -149,6 +149,16 @@ async fn fleets(suite: &Suite) {
     suite.deposit("hwc", price(suite, "hwc", "pool").await).await;
 }
 
+/// Demands that these are the attempts of the account, each of them decided once, and its money spent.
+async fn decided(suite: &Suite, account: &str, attempts: &[&str]) {
+    assert_eq!(suite.attempts(account).await, attempts);
+    assert_eq!(suite.cash(account).await, 0);
+    for attempt in attempts {
+        let date = attempt.split([' ', '/']).nth(1).expect("a date");
+        suite.decided_once(account, date.parse().expect("a date")).await;
+    }
+}
+
 crate::journeys! {
     /// L-3, R-1, O-1: nothing ran for a month. What was due is done late, once, and under its own
     /// dates; what is too late is told; what was to be told in between is not made up for.
@@ -185,12 +195,7 @@ crate::journeys! {
             ]),
         ];
         for (account, attempts) in outcomes {
-            assert_eq!(suite.attempts(account).await, attempts);
-            assert_eq!(suite.cash(account).await, 0);
-            for attempt in attempts {
-                let date = attempt.split([' ', '/']).nth(1).unwrap().parse().unwrap();
-                suite.decided_once(account, date).await;
-            }
+            decided(suite, account, &attempts).await;
         }
         // Our outage costs the customer nothing: the term begins where the last one ended.
         for (account, id, shown) in [
