@@ -107,6 +107,19 @@ pub fn vm(account: &str, id: &str, end: &str) -> InstanceRegistration {
     prepaid(account, id, "jd-vm", &[("flavor", "g.s1.micro")], end)
 }
 
+/// An address of Kingsoft.
+#[must_use]
+pub fn eip(account: &str, id: &str, end: &str) -> InstanceRegistration {
+    prepaid(account, id, "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end)
+}
+
+/// A pool of one node of Huawei.
+#[must_use]
+pub fn pool(account: &str, id: &str, end: &str) -> InstanceRegistration {
+    let settings = [("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")];
+    prepaid(account, id, "hw-standard-pool", &settings, end)
+}
+
 /// `registration`, bound to `parent`.
 #[must_use]
 pub fn bound(registration: InstanceRegistration, parent: &str, kind: Kind) -> InstanceRegistration {

@@ -50,13 +50,6 @@ impl Process {
         self.child.wait().expect("a child of this process")
     }
 
-    /// Stops the process in its tracks, as a machine that is asleep; or lets it go on.
-    pub fn pause(&self, paused: bool) {
-        let signal = if paused { "-STOP" } else { "-CONT" };
-        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(told.expect("kill is a command").success(), "it is a child of this process");
-    }
-
     /// The most memory that it has had so far, in bytes.
     pub fn peak_memory_bytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());

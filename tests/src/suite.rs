@@ -32,7 +32,7 @@ use tonic::Status;
 use crate::{
     clients::Clients,
     clock::FileClock,
-    fixture::{at, new_id, order_of},
+    fixture::{at, new_id, order_of, selection},
     postgres,
     process::Process,
 };
@@ -330,6 +330,12 @@ impl Suite {
         };
         let preview = self.orders().preview_renewal(request).await.expect("a preview").into_inner();
         (preview.bill.expect("a bill"), preview.quote_id)
+    }
+
+    /// What a month of the instance `id` costs.
+    pub async fn price(&self, account: &str, id: &str) -> i64 {
+        let (bill, _) = self.preview(account, selection(&[id], "1m")).await;
+        bill.payable.expect("a price").minor_units
     }
 
     /// An order from a quote.

@@ -5,7 +5,7 @@ use proto::{
     renewal::{
         internal::v1::{NoticeFundsRequest, RenewDueRequest},
         v1::{
-            Account, AccountSettings, InstanceRegistration, ListAttemptsRequest, ListOrdersRequest,
+            Account, AccountSettings, ListAttemptsRequest, ListOrdersRequest,
             ResumeAutomaticRenewalRequest, StandardDay, UpdateAccountSettingsRequest,
             UpsertAccountsRequest, order::State, standard_day::Day,
         },
@@ -15,21 +15,6 @@ use proto::{
 };
 use tests::{Suite, bad_fields, fixture::*, refusal};
 use tonic::Code;
-
-fn eip(account: &str, id: &str, end: &str) -> InstanceRegistration {
-    prepaid(account, id, "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end)
-}
-
-fn pool(account: &str, id: &str, end: &str) -> InstanceRegistration {
-    let settings = [("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")];
-    prepaid(account, id, "hw-standard-pool", &settings, end)
-}
-
-/// What a month of the instance costs.
-async fn price(suite: &Suite, account: &str, id: &str) -> i64 {
-    let (bill, _) = suite.preview(account, selection(&[id], "1m")).await;
-    bill.payable.expect("a price").minor_units
-}
 
 /// Takes note of money that has come, until it is there: other transactions may hold it back.
 async fn notice(suite: &Suite) {
@@ -50,7 +35,7 @@ crate::journeys! {
         suite.kingsoft("ksc", 0).await;
         suite.register(vec![eip("ksc", "eip-1", "2024-06-21 00:00")]).await;
         suite.set_auto("ksc", &["eip-1"]).await;
-        let fee = price(suite, "ksc", "eip-1").await;
+        let fee = suite.price("ksc", "eip-1").await;
         let voucher = suite.issue("ksc", 10, "2024-01-01 00:00", "2025-01-01 00:00").await;
         suite.deposit("ksc", fee - 10).await;
 
@@ -92,7 +77,7 @@ crate::journeys! {
         suite.huawei("hwc", 0).await;
         suite.register(vec![pool("hwc", "pool-1", "2026-03-11 00:00")]).await;
         suite.set_auto("hwc", &["pool-1"]).await;
-        let fee = price(suite, "hwc", "pool-1").await;
+        let fee = suite.price("hwc", "pool-1").await;
         for day in 3..=10 {
             suite.set_clock(at(&format!("2026-03-{day:02} 02:59")));
             assert_eq!(suite.renew_due(0).await, 0, "{day}");
@@ -202,7 +187,7 @@ crate::journeys! {
             suite.register(ids.iter().map(|id| eip(account, id, "2026-03-11 00:00")).collect()).await;
             let ids: Vec<_> = ids.iter().map(String::as_str).collect();
             suite.set_auto(account, &ids).await;
-            let fee = price(suite, account, ids[0]).await;
+            let fee = suite.price(account, ids[0]).await;
             suite.deposit(account, 30 * fee).await;
         }
         suite.set_clock(at("2026-03-10 00:00"));

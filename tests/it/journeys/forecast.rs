@@ -3,18 +3,12 @@
 use std::fmt::Write as _;
 
 use proto::{
-    renewal::v1::{
-        ForecastRenewalsRequest, ForecastRenewalsResponse, InstanceRegistration, happening::Kind,
-    },
+    renewal::v1::{ForecastRenewalsRequest, ForecastRenewalsResponse, happening::Kind},
     r#type::v1::Date,
     wallet::internal::v1::GetPurseRequest,
 };
 use tests::{Suite, bad_fields, fixture::*, refusal};
 use tonic::Code;
-
-fn eip(account: &str, id: &str, end: &str) -> InstanceRegistration {
-    prepaid(account, id, "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end)
-}
 
 async fn forecast(suite: &Suite, account: &str, days: i32) -> ForecastRenewalsResponse {
     let request = ForecastRenewalsRequest { account_id: account.to_owned(), days };

@@ -9,7 +9,7 @@ use proto::{
     renewal::{
         internal::v1::{AdvanceRequest, ExpireDueRequest, NoticeFundsRequest, RemindDueRequest},
         v1::{
-            Account, Event, InstanceRegistration, ListEventsRequest, UpsertAccountsRequest,
+            Account, Event, ListEventsRequest, UpsertAccountsRequest,
             instance_registration::Billing, order::State,
         },
     },
@@ -110,21 +110,6 @@ async fn reminded_of(suite: &Suite) -> BTreeMap<String, usize> {
     counts
 }
 
-fn eip(account: &str, id: &str, end: &str) -> InstanceRegistration {
-    prepaid(account, id, "ks-eip", &[("line_type", "bgp"), ("bandwidth_mbps", "5")], end)
-}
-
-fn pool(account: &str, id: &str, end: &str) -> InstanceRegistration {
-    let settings = [("flavor", "modelarts.vm.cpu.8ud"), ("nodes", "1")];
-    prepaid(account, id, "hw-standard-pool", &settings, end)
-}
-
-/// What a month of the instance costs.
-async fn price(suite: &Suite, account: &str, id: &str) -> i64 {
-    let (bill, _) = suite.preview(account, selection(&[id], "1m")).await;
-    bill.payable.expect("a price").minor_units
-}
-
 /// The accounts `ksc`, which has the money for two months of an address, `poor`, which has none, and
 /// `hwc`, which has the money for a month of a pool; all that they have renews itself.
 async fn fleets(suite: &Suite) {
@@ -145,8 +130,8 @@ async fn fleets(suite: &Suite) {
     let pools = [("pool", "2026-04-05 00:00"), ("pool-missed", "2026-03-20 00:00")];
     suite.register(pools.map(|(id, end)| pool("hwc", id, end)).into()).await;
     suite.set_auto("hwc", &pools.map(|(id, _)| id)).await;
-    suite.deposit("ksc", 2 * price(suite, "ksc", "late").await).await;
-    suite.deposit("hwc", price(suite, "hwc", "pool").await).await;
+    suite.deposit("ksc", 2 * suite.price("ksc", "late").await).await;
+    suite.deposit("hwc", suite.price("hwc", "pool").await).await;
 }
 
 /// Demands that these are the attempts of the account, each of them decided once, and its money spent.
@@ -275,7 +260,7 @@ async fn before_gap(suite: &Suite, account: &str, zone: Tz, day: NaiveDate) -> [
     };
     suite.register(ids.iter().zip(ends).map(due).collect()).await;
     suite.set_auto(account, &[&ids[0], &ids[1]]).await;
-    suite.deposit(account, 2 * price(suite, account, &ids[0]).await).await;
+    suite.deposit(account, 2 * suite.price(account, &ids[0]).await).await;
     ids
 }
 

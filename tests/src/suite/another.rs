@@ -12,15 +12,8 @@ use crate::{clients::channel, process::Process};
 pub struct Another {
     /// What it serves.
     pub schedules: SchedulerServiceClient<Channel>,
-    process: Option<Process>,
+    _process: Option<Process>,
     _stop: Option<DropGuard>,
-}
-
-impl Another {
-    /// Stops it in its tracks, or lets it go on. It has a process of its own.
-    pub fn pause(&self, paused: bool) {
-        self.process.as_ref().expect("a process of its own").pause(paused);
-    }
 }
 
 impl Suite {
@@ -36,7 +29,7 @@ impl Suite {
             words.extend(["--schedule-interval".to_owned(), every]);
             let process = Process::start(&words, 0, clock, None);
             let schedules = SchedulerServiceClient::new(channel(process.port));
-            return Another { schedules, process: Some(process), _stop: None };
+            return Another { schedules, _process: Some(process), _stop: None };
         }
         words = ["perennial", "scheduler"].map(str::to_owned).to_vec();
         words.extend(self.databases.iter().cloned());
@@ -48,6 +41,6 @@ impl Suite {
         let TestClock::Manual(clock) = &self.clock else { unreachable!("a file is dealt with") };
         let (port, stop) = serve_here(words, clock).await;
         let schedules = SchedulerServiceClient::new(channel(port));
-        Another { schedules, process: None, _stop: Some(stop) }
+        Another { schedules, _process: None, _stop: Some(stop) }
     }
 }

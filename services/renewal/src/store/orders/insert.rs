@@ -8,15 +8,24 @@ use uuid::Uuid;
 use super::{Order, StoreError, row};
 use crate::store::{backend_of, statement, values};
 
-/// `1` orders, followed by what becomes of those that there are.
-macro_rules! insert_sqlite {
-    ($then:expr) => {
-        concat!(
-            "\
+/// The columns of an order, in the order in which both databases are given them.
+macro_rules! insert_into {
+    () => {
+        "\
 INSERT INTO orders (account_id, id, version, state, payable, currency, instance_ids, request_id,
   request_digest, snapshot, vouchers, payment_id, pay_number, payment_time, ended_why, create_time,
   expire_time, next_attempt_at, attempts, attempt_root, attempt_expiry, attempt_date,
   attempt_kind, outcome, outcome_reason, retry_time)
+"
+    };
+}
+
+/// `1` orders, followed by what becomes of those that there are.
+macro_rules! insert_sqlite {
+    ($then:expr) => {
+        concat!(
+            insert_into!(),
+            "\
 SELECT value ->> 'account_id', unhex(value ->> 'id', '-'), value ->> 'version', value ->> 'state',
   value ->> 'payable', value ->> 'currency', value ->> 'instance_ids',
   unhex(value ->> 'request_id', '-'), unhex(value ->> 'request_digest'),
@@ -37,11 +46,8 @@ FROM json_each(?1) WHERE true
 macro_rules! insert_postgres {
     ($then:expr) => {
         concat!(
+            insert_into!(),
             "\
-INSERT INTO orders (account_id, id, version, state, payable, currency, instance_ids, request_id,
-  request_digest, snapshot, vouchers, payment_id, pay_number, payment_time, ended_why, create_time,
-  expire_time, next_attempt_at, attempts, attempt_root, attempt_expiry, attempt_date,
-  attempt_kind, outcome, outcome_reason, retry_time)
 SELECT account_id, id, version, state, payable, currency, instance_ids, request_id,
   decode(request_digest, 'hex'), snapshot, decode(vouchers, 'hex'), payment_id, pay_number,
   payment_time, decode(ended_why, 'hex'), create_time, expire_time, next_attempt_at, 0,
