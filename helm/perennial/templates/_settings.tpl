@@ -1,0 +1,220 @@
+{{/* The variables of a server. Of (dict "root" $ "component" NAME "workload" SETTINGS). */}}
+{{- define "perennial.env" -}}
+{{- $values := .root.Values -}}
+{{- $calls := include "perennial.calls" . | fromYaml -}}
+- name: PERENNIAL_LISTEN
+  value: {{ printf "%s:50051" $values.listenAddress | quote }}
+- name: PERENNIAL_REQUEST_TIMEOUT_SECONDS
+  value: {{ .workload.requestTimeoutSeconds | int64 | quote }}
+- name: PERENNIAL_DRAIN_SECONDS
+  value: {{ .workload.drainSeconds | int64 | quote }}
+- name: PERENNIAL_LOG
+  value: {{ .workload.log | quote }}
+{{- with $values.telemetry.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "service.namespace=%s,service.instance.id=$(POD_NAME),perennial.component=%s" $.root.Release.Namespace $.component | quote }}
+{{- end }}
+{{- if .workload.roles }}
+{{- $peers := list }}
+{{- range .workload.roles }}
+{{- include "perennial.databaseEnv" (dict "service" . "database" $.workload.database) }}
+{{- $peers = concat $peers (get $calls .) }}
+{{- end }}
+{{- include "perennial.caEnv" .root }}
+{{- range $peers }}
+- name: PERENNIAL_{{ upper . }}_ADDRESS
+  value: http://{{ include "perennial.name" (dict "root" $.root "component" .) }}:50051
+{{- end }}
+{{- else }}
+- name: PERENNIAL_DATA_DIR
+  value: /var/lib/perennial
+# Where SQLite sorts what does not fit into memory; nothing else can be written.
+- name: SQLITE_TMPDIR
+  value: /tmp
+{{- end }}
+{{- range .workload.runs }}
+{{- include (printf "perennial.env.%s" .) (get $values.services .) }}
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.env.catalog" }}
+- name: PERENNIAL_CATALOG_FOLLOW_SECONDS
+  value: {{ .followSeconds | int64 | quote }}
+{{- end -}}
+
+{{- define "perennial.env.renewal" }}
+- name: PERENNIAL_AUTO_ORDERS_PER_DAY
+  value: {{ .autoOrdersPerDay | int64 | quote }}
+- name: PERENNIAL_AUTO_AMOUNT_PER_DAY
+  value: {{ .autoAmountPerDay | int64 | quote }}
+- name: PERENNIAL_EVENT_RETENTION_DAYS
+  value: {{ .eventRetentionDays | int64 | quote }}
+- name: PERENNIAL_EVENT_WATCHERS
+  value: {{ .eventWatchers | int64 | quote }}
+- name: PERENNIAL_ALLOW_PRIVATE_WEBHOOKS
+  value: {{ .webhooks.allowPrivate | quote }}
+{{- if .webhooks.caSecret.name }}
+- name: PERENNIAL_WEBHOOK_CA_FILE
+  value: /etc/perennial/webhooks/ca.crt
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.env.wallet" }}
+{{- if .channels }}
+- name: PERENNIAL_WALLET_CHANNELS
+  value: /etc/perennial/channels/channels.yaml
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.env.scheduler" }}
+{{- $all := dict }}
+{{- if hasKey .intervals "all" }}
+{{- $all = dict "all" .intervals.all }}
+{{- end }}
+{{- $intervals := list }}
+{{- /* Of several the last counts, so what is for all comes first. */}}
+{{- range $part := list $all (omit .intervals "all") }}
+{{- range $kind, $seconds := $part }}
+{{- $intervals = append $intervals (printf "%s=%d" $kind (int64 $seconds)) }}
+{{- end }}
+{{- end }}
+{{- with $intervals }}
+- name: PERENNIAL_SCHEDULE_INTERVALS
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: PERENNIAL_SCHEDULE_PARTS
+  value: {{ .parts | int64 | quote }}
+- name: PERENNIAL_SCHEDULE_PAGES
+  value: {{ .pages | int64 | quote }}
+- name: PERENNIAL_SCHEDULE_RUNS_DAYS
+  value: {{ .runsDays | int64 | quote }}
+{{- end -}}
+
+{{/* Of (dict "service" NAME "database" SETTINGS "migrates" BOOL): the variable with the URL of a database. */}}
+{{- define "perennial.databaseEnv" }}
+{{- $key := .database.secretKey }}
+{{- if .migrates }}
+{{- $key = .database.migrationSecretKey | default $key }}
+{{- end }}
+- name: PERENNIAL_{{ upper .service }}_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ required (printf "services.%s.database.secretName is needed" .service) .database.secretName }}
+      key: {{ $key }}
+{{- end -}}
+
+{{/* Of the root: how PostgreSQL is known to be PostgreSQL. */}}
+{{- define "perennial.caEnv" }}
+{{- if .Values.postgresql.caSecret.name }}
+- name: PGSSLMODE
+  value: verify-full
+- name: PGSSLROOTCERT
+  value: /etc/perennial/postgresql/ca.crt
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.caMount" -}}
+- name: postgresql-ca
+  mountPath: /etc/perennial/postgresql
+  readOnly: true
+{{- end -}}
+
+{{- define "perennial.caVolume" -}}
+- name: postgresql-ca
+  secret:
+    secretName: {{ .Values.postgresql.caSecret.name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .Values.postgresql.caSecret.key }}
+        path: ca.crt
+{{- end -}}
+
+{{/* The file of the payment channels; it says where secrets are, and has none. */}}
+{{- define "perennial.channels" -}}
+{{- with .Values.services.wallet.channels -}}
+channels:
+  {{- range . }}
+  - name: {{ .name }}
+    currencies: {{ toJson .currencies }}
+    intent_minutes: {{ .intentMinutes | int64 }}
+    secrets:
+      {{- $name := .name }}
+      {{- range $index, $_ := .secrets }}
+      - file: {{ printf "%s-%d.secret" $name $index }}
+      {{- end }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Of (dict "root" $ "component" NAME "workload" SETTINGS). */}}
+{{- define "perennial.mounts" -}}
+{{- $values := .root.Values -}}
+{{- if not .workload.roles }}
+- name: data
+  mountPath: /var/lib/perennial
+- name: tmp
+  mountPath: /tmp
+{{- else if $values.postgresql.caSecret.name }}
+{{ include "perennial.caMount" .root }}
+{{- end }}
+{{- if and (has "renewal" .workload.runs) $values.services.renewal.webhooks.caSecret.name }}
+- name: webhook-ca
+  mountPath: /etc/perennial/webhooks
+  readOnly: true
+{{- end }}
+{{- if and (has "wallet" .workload.runs) $values.services.wallet.channels }}
+- name: channels
+  mountPath: /etc/perennial/channels
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.volumes" -}}
+{{- $values := .root.Values -}}
+{{- if not .workload.roles }}
+{{- with .workload.storage.existingClaim }}
+- name: data
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end }}
+- name: tmp
+  emptyDir:
+    sizeLimit: 1Gi
+{{- else if $values.postgresql.caSecret.name }}
+{{ include "perennial.caVolume" .root }}
+{{- end }}
+{{- with $values.services.renewal.webhooks.caSecret }}
+{{- if and (has "renewal" $.workload.runs) .name }}
+- name: webhook-ca
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: ca.crt
+{{- end }}
+{{- end }}
+{{- if and (has "wallet" .workload.runs) $values.services.wallet.channels }}
+- name: channels
+  projected:
+    defaultMode: 0440
+    sources:
+      - configMap:
+          name: {{ include "perennial.name" (dict "root" .root "component" "channels") }}
+      {{- range $channel := $values.services.wallet.channels }}
+      {{- range $index, $secret := $channel.secrets }}
+      - secret:
+          name: {{ $secret.secretName }}
+          items:
+            - key: {{ $secret.secretKey }}
+              path: {{ printf "%s-%d.secret" $channel.name $index }}
+      {{- end }}
+      {{- end }}
+{{- end }}
+{{- end -}}
