@@ -6,7 +6,7 @@ import chart
 
 SIX = {"resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": 1, "memory": "1Gi"}}}
 
-# What is wrong with each stands in its last word or number.
+# One thing is wrong with each.
 WRONG = [
     {"mode": "both"},
     {"user": 0},
@@ -36,6 +36,7 @@ WRONG = [
     {"jobs": {"serviceAccountName": ""}},
     {"postgresql": {"port": 65536}},
     {"telemetry": {"otlpEndpoint": "collector:4317"}},
+    {"telemetry": {"otlpEndpoint": "http://collector"}},
     {"networkPolicy": {"consoles": [{"port": 50061}]}},
     {"listenAddress": "localhost"},
 ]

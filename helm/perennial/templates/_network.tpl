@@ -82,9 +82,7 @@ spec:
 {{- end }}
 {{- with $values.telemetry }}
 {{- if .otlpEndpoint }}
-{{- $host := (urlParse .otlpEndpoint).host }}
-{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default "4317" }}
-{{- include "perennial.to" (dict "peers" .peers "ports" (list $port)) }}
+{{- include "perennial.to" (dict "peers" .peers "ports" (list (regexFind "[0-9]+$" .otlpEndpoint))) }}
 {{- end }}
 {{- end }}
 {{- if has "renewal" .workload.runs }}
