@@ -3,11 +3,12 @@
 # and stops it when the test runner has gone. Installs PostgreSQL where it is missing.
 #
 # The address is appended to the file named by NEXTEST_ENV, as a line NAME=VALUE. With DURABLE=1 the
-# cluster keeps its promises to the disk, as a production one does; benchmarks want that. SETTINGS are
-# more arguments of the server, such as those of a profiler of statements.
+# cluster is set up as `postgresql.conf` beside this file says, as a production one is; benchmarks want
+# that. SETTINGS are more arguments of the server, such as those of a profiler of statements.
 set -euo pipefail
 
 runner=$PPID
+settings=$(cat "$(dirname "$0")/postgresql.conf")
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 if [ -z "$bin" ]; then
   apt-get update -qq
@@ -29,10 +30,11 @@ cd /
 # Sorted as people would, which no page of ours may be.
 language="--locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US"
 as_server "$bin/initdb" -D "$dir/data" -A trust -U postgres $language -E UTF8 --no-sync >"/dev/null"
-settings="-c listen_addresses=127.0.0.1 -p $port -k $dir -c max_connections=400 ${SETTINGS:-}"
+as_server tee -a "$dir/data/postgresql.conf" <<<"$settings" >/dev/null
+arguments="-c listen_addresses=127.0.0.1 -p $port -k $dir ${SETTINGS:-}"
 # A crash of the machine in the middle of a test run loses nothing that anybody wants.
-[ "${DURABLE:-0}" = 1 ] || settings="$settings -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "$settings" start >/dev/null
+[ "${DURABLE:-0}" = 1 ] || arguments="$arguments -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "$arguments" start >/dev/null
 
 export -f as_server
 setsid nohup bash -c "

@@ -96,6 +96,11 @@ class Readme(unittest.TestCase):
         services = {found["metadata"]["name"] for found in chart.of_kind(chart.objects(chart.values("minimal")), "Service")}
         self.assertIn(path["backend"]["service"]["name"], services)
 
+    def test_settings_of_postgresql_are_those_of_the_tests(self):
+        [snippet] = blocks("ini")
+        _, settings = (chart.ROOT / "tests/postgresql.conf").read_text().split("\n", 1)
+        self.assertEqual(settings, snippet)
+
     def test_roles_behind_a_pooler_get_what_the_program_would_set(self):
         said = dict(re.findall(r"SET (\w+) = '?([\w]+)'?;", " ".join(blocks("sql"))))
         source = (chart.ROOT / "libs/platform/src/database.rs").read_text()
