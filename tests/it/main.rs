@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod foresight;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod model;

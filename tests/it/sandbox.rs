@@ -104,12 +104,12 @@ async fn a_year(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_is_lived_through_in_order_on_sqlite() {
-    a_year(Backend::Sqlite).await;
+    Box::pin(a_year(Backend::Sqlite)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_is_lived_through_in_order_on_postgres() {
-    a_year(Backend::Postgres).await;
+    Box::pin(a_year(Backend::Postgres)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,38 +29,78 @@ use proto::{
         },
     },
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 use tonic_types::StatusExt as _;
 
 /// Where each service is spoken to.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// The catalog service.
-    pub catalog: Channel,
+    pub catalog: Speaker,
     /// The renewal service.
-    pub renewal: Channel,
+    pub renewal: Speaker,
     /// The wallet service.
-    pub wallet: Channel,
+    pub wallet: Speaker,
     /// Where the wallet service listens, for those who speak HTTP.
     pub wallet_port: u16,
     /// The scheduler service.
-    pub scheduler: Channel,
+    pub scheduler: Speaker,
+}
+
+/// A connection that says with each call who calls.
+pub type Speaker = InterceptedService<Channel, Bearer>;
+
+/// The token that says who calls, if anything does.
+#[derive(Debug, Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// Says so by `token`.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Some(format!("Bearer {token}").parse().expect("a token is plain text")))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// A channel to a server on loopback, connected when it is first used.
 #[must_use]
-pub fn channel(port: u16) -> Channel {
-    Channel::from_shared(format!("http://127.0.0.1:{port}"))
+pub fn channel(port: u16) -> Speaker {
+    speaker(port, Bearer::default())
+}
+
+fn speaker(port: u16, bearer: Bearer) -> Speaker {
+    let channel = Channel::from_shared(format!("http://127.0.0.1:{port}"))
         .expect("a valid address")
         .timeout(Duration::from_secs(30))
-        .connect_lazy()
+        .connect_lazy();
+    InterceptedService::new(channel, bearer)
 }
 
 impl Clients {
     /// All services behind one port.
     #[must_use]
     pub fn at(port: u16) -> Self {
-        let all = channel(port);
+        Self::at_as(port, Bearer::default())
+    }
+
+    /// All services behind one port, for whom `bearer` says.
+    #[must_use]
+    pub fn at_as(port: u16, bearer: Bearer) -> Self {
+        let all = speaker(port, bearer);
         Self {
             catalog: all.clone(),
             renewal: all.clone(),
@@ -72,93 +112,93 @@ impl Clients {
 
     /// Catalogs, prices and quotes.
     #[must_use]
-    pub fn catalog(&self) -> CatalogServiceClient<Channel> {
+    pub fn catalog(&self) -> CatalogServiceClient<Speaker> {
         let limit = 16 << 20;
         CatalogServiceClient::new(self.catalog.clone()).max_decoding_message_size(limit)
     }
 
     /// Accounts.
     #[must_use]
-    pub fn accounts(&self) -> AccountServiceClient<Channel> {
+    pub fn accounts(&self) -> AccountServiceClient<Speaker> {
         AccountServiceClient::new(self.renewal.clone())
     }
 
     /// Instances and policies.
     #[must_use]
-    pub fn instances(&self) -> InstanceServiceClient<Channel> {
+    pub fn instances(&self) -> InstanceServiceClient<Speaker> {
         InstanceServiceClient::new(self.renewal.clone())
     }
 
     /// Previews and orders.
     #[must_use]
-    pub fn orders(&self) -> OrderServiceClient<Channel> {
+    pub fn orders(&self) -> OrderServiceClient<Speaker> {
         OrderServiceClient::new(self.renewal.clone())
     }
 
     /// Events.
     #[must_use]
-    pub fn events(&self) -> EventServiceClient<Channel> {
+    pub fn events(&self) -> EventServiceClient<Speaker> {
         EventServiceClient::new(self.renewal.clone())
     }
 
     /// Webhooks.
     #[must_use]
-    pub fn webhooks(&self) -> WebhookServiceClient<Channel> {
+    pub fn webhooks(&self) -> WebhookServiceClient<Speaker> {
         WebhookServiceClient::new(self.renewal.clone())
     }
 
     /// Forecasts.
     #[must_use]
-    pub fn forecasts(&self) -> ForecastServiceClient<Channel> {
+    pub fn forecasts(&self) -> ForecastServiceClient<Speaker> {
         let limit = 16 << 20;
         ForecastServiceClient::new(self.renewal.clone()).max_decoding_message_size(limit)
     }
 
     /// With what accounts could pay.
     #[must_use]
-    pub fn purses(&self) -> PurseServiceClient<Channel> {
+    pub fn purses(&self) -> PurseServiceClient<Speaker> {
         PurseServiceClient::new(self.wallet.clone())
     }
 
     /// The renewal service's sweeps.
     #[must_use]
-    pub fn sweeps(&self) -> SweepServiceClient<Channel> {
+    pub fn sweeps(&self) -> SweepServiceClient<Speaker> {
         SweepServiceClient::new(self.renewal.clone())
     }
 
     /// Wallets and their ledgers.
     #[must_use]
-    pub fn wallets(&self) -> WalletServiceClient<Channel> {
+    pub fn wallets(&self) -> WalletServiceClient<Speaker> {
         WalletServiceClient::new(self.wallet.clone())
     }
 
     /// Statements, exports and the audit of the ledgers.
     #[must_use]
-    pub fn ledgers(&self) -> LedgerServiceClient<Channel> {
+    pub fn ledgers(&self) -> LedgerServiceClient<Speaker> {
         LedgerServiceClient::new(self.wallet.clone())
     }
 
     /// Vouchers.
     #[must_use]
-    pub fn vouchers(&self) -> VoucherServiceClient<Channel> {
+    pub fn vouchers(&self) -> VoucherServiceClient<Speaker> {
         VoucherServiceClient::new(self.wallet.clone())
     }
 
     /// Payments.
     #[must_use]
-    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+    pub fn payments(&self) -> PaymentServiceClient<Speaker> {
         PaymentServiceClient::new(self.wallet.clone())
     }
 
     /// The wallet's sweeps.
     #[must_use]
-    pub fn wallet_sweeps(&self) -> WalletSweepServiceClient<Channel> {
+    pub fn wallet_sweeps(&self) -> WalletSweepServiceClient<Speaker> {
         WalletSweepServiceClient::new(self.wallet.clone())
     }
 
     /// Schedules.
     #[must_use]
-    pub fn schedules(&self) -> SchedulerServiceClient<Channel> {
+    pub fn schedules(&self) -> SchedulerServiceClient<Speaker> {
         SchedulerServiceClient::new(self.scheduler.clone())
     }
 

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod clock;
 pub mod console;
 pub mod fixture;
+pub mod issuer;
 mod nights;
 pub mod postgres;
 mod process;

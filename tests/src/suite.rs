@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use clap::Parser as _;
 use kernel::{Env, env::ManualClock};
 use perennial::{Cli, serve, suite::SuiteArgs};
-use platform::{fault::Fault, serve::ServeArgs};
+use platform::{fault::Fault, identity::IdentityArgs, serve::ServeArgs};
 use proto::{
     renewal::{
         internal::v1::{AdvanceRequest, DeliverDueRequest, DeliverDueResponse},
@@ -30,7 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
 use crate::{
-    clients::Clients,
+    clients::{Bearer, Clients},
     clock::FileClock,
     fixture::{at, new_id, order_of, selection},
     postgres,
@@ -97,6 +97,8 @@ struct Started {
 struct Line {
     #[command(flatten)]
     suite: SuiteArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 impl Deref for Suite {
@@ -104,6 +106,14 @@ impl Deref for Suite {
 
     fn deref(&self) -> &Clients {
         &self.clients
+    }
+}
+
+/// The cluster of the test run, where it takes one.
+fn cluster_of(backend: Backend) -> String {
+    match backend {
+        Backend::Sqlite => String::new(),
+        Backend::Postgres => postgres::address(),
     }
 }
 
@@ -118,11 +128,7 @@ impl Suite {
 
     /// Starts the suite, with more `words` on its command line.
     pub async fn start_with(backend: Backend, layout: Layout, words: &[String]) -> Self {
-        let cluster = match backend {
-            Backend::Sqlite => String::new(),
-            Backend::Postgres => postgres::address(),
-        };
-        Self::start_on(&cluster, backend, layout, words).await
+        Self::start_on(&cluster_of(backend), backend, layout, words).await
     }
 
     /// The same; on PostgreSQL, in the cluster at `cluster`.
@@ -135,7 +141,7 @@ impl Suite {
         let (mut databases, folder) = settings(cluster, backend).await;
         databases.extend_from_slice(words);
         match layout {
-            Layout::OneProcess => Self::in_one_process(databases, folder).await,
+            Layout::OneProcess => Self::in_one_process(databases, folder, &[]).await,
             Layout::OneProcessOfItsOwn => {
                 Self::in_processes(&[&SERVICES], databases, folder, &NO_SCHEDULES)
             }
@@ -146,11 +152,18 @@ impl Suite {
         }
     }
 
-    async fn in_one_process(databases: Vec<String>, folder: TempDir) -> Self {
+    /// Starts the suite in the test's own process, with callers who are asked who they are as `words` say.
+    pub async fn start_asking(backend: Backend, words: &[String]) -> Self {
+        let (databases, folder) = settings(&cluster_of(backend), backend).await;
+        Self::in_one_process(databases, folder, words).await
+    }
+
+    /// In the test's own process, which is also told `more`.
+    async fn in_one_process(databases: Vec<String>, folder: TempDir, more: &[String]) -> Self {
         let clock = ManualClock::at(at("2026-03-01 09:00"));
         let mut words = vec!["perennial".to_owned()];
         words.extend(SERVICES.map(str::to_owned));
-        words.extend(databases.iter().cloned());
+        words.extend(databases.iter().chain(more).cloned());
         words.extend(NO_SCHEDULES.map(str::to_owned));
         let (port, stop) = serve_here(words, &clock).await;
         Self {
@@ -161,6 +174,12 @@ impl Suite {
             _stop: Some(stop),
             folder,
         }
+    }
+
+    /// The clients of whoever has `token`.
+    #[must_use]
+    pub fn clients_of(&self, token: &str) -> Clients {
+        Clients::at_as(self.wallet_port, Bearer::of(token))
     }
 
     /// Each of `groups` are the services of one process, which is also told `more`.
@@ -359,12 +378,20 @@ impl Suite {
 
 /// Serves what `words` say in this process, and tells on which port and what stops it.
 async fn serve_here(words: Vec<String>, clock: &Arc<ManualClock>) -> (u16, DropGuard) {
-    let suite = Line::try_parse_from(words).expect("a good command line").suite;
+    let Line { suite, identity } = Line::try_parse_from(words).expect("a good command line");
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let args = ServeArgs { listen, request_timeout_seconds: 30, drain_seconds: 0 };
+    let args = ServeArgs {
+        listen,
+        ops_listen: None,
+        request_timeout_seconds: 30,
+        connection_seconds: 0,
+        drain_seconds: 0,
+    };
     let env = Env::with_clock(Arc::clone(clock) as _);
     let stop = CancellationToken::new();
-    let started = serve::start(suite, args, env, stop.clone()).await;
+    let entrance = serve::entrance(&suite, &identity, listen.ip(), &env).await;
+    let entrance = entrance.expect("callers may come in");
+    let started = serve::start(suite, args, entrance, env, stop.clone()).await;
     let (address, _) = started.expect("the services start");
     (address.port(), stop.drop_guard())
 }

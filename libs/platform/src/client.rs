@@ -1,37 +1,63 @@
 //! Calling other services.
 
-use std::{str::FromStr, time::Duration};
+mod again;
+mod balance;
+mod credentials;
+
+use std::{fmt, str::FromStr, time::Duration};
 
 use opentelemetry::{global, propagation::Injector};
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     codegen::http::Uri,
     metadata::{MetadataKey, MetadataMap, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Endpoint,
 };
-use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::{
-    memory::MemoryConnector,
-    status::{ERROR_DOMAIN, INTERNAL, LATER, SERVICE_UNAVAILABLE, reason},
+use self::balance::Balanced;
+pub use self::{
+    again::{is_open, no_answer, pass_on, safe},
+    credentials::{Credentials, CredentialsArgs},
 };
-
-/// How often a safe call is made in all.
-const ATTEMPTS: u32 = 4;
-
-/// The pause after the first attempt of a safe call; it doubles after each.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+use crate::{context::time_left, memory::MemoryConnector};
 
 /// Where a service is.
 #[derive(Debug, Clone)]
 pub enum Peer {
-    /// In another process.
-    Address(Uri),
+    /// In other processes, one or several.
+    Address(Address),
     /// In this one.
     Memory(MemoryConnector),
+}
+
+/// The address of a service, and with what this process proves there who it is.
+#[derive(Debug, Clone)]
+pub struct Address {
+    uri: Uri,
+    credentials: Credentials,
+}
+
+impl Address {
+    /// Host and port as they are written.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// Whether what is said there is encrypted.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uri.fmt(f)
+    }
 }
 
 /// The text is not the address of a service.
@@ -43,10 +69,11 @@ impl FromStr for Peer {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        if !text.starts_with("http://") {
+        if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Err(InvalidAddress);
         }
-        text.parse().map(Self::Address).map_err(|_| InvalidAddress)
+        let uri: Uri = text.parse().map_err(|_| InvalidAddress)?;
+        Ok(Self::Address(Address { uri, credentials: Credentials::default() }))
     }
 }
 
@@ -69,9 +96,21 @@ impl Default for Deadlines {
 
 /// A connection for generated clients: connects when it is first used and again when it broke, and
 /// sends deadline and trace along. Cloning is cheap, and clones share the connection.
-pub type Connection = InterceptedService<Channel, Outgoing>;
+pub type Connection = InterceptedService<Balanced, Outgoing>;
 
 impl Peer {
+    /// The same service, to which this process proves by `credentials` who it is. Inside one process
+    /// nothing is to be proved.
+    #[must_use]
+    pub fn with(self, credentials: &Credentials) -> Self {
+        match self {
+            Self::Address(Address { uri, .. }) => {
+                Self::Address(Address { uri, credentials: credentials.clone() })
+            }
+            Self::Memory(connector) => Self::Memory(connector),
+        }
+    }
+
     /// A connection to the service with the usual deadlines.
     #[must_use]
     pub fn connect(&self) -> Connection {
@@ -81,13 +120,26 @@ impl Peer {
     /// A connection to the service with these `deadlines`.
     #[must_use]
     pub fn connect_within(&self, deadlines: Deadlines) -> Connection {
-        let channel = match self {
-            Self::Address(uri) => kept_alive(uri.clone().into(), deadlines).connect_lazy(),
+        let deadline = deadlines.request;
+        match self {
+            Self::Address(address) => {
+                let Address { uri, credentials } = address;
+                let tls = address.is_secure().then(|| credentials.tls());
+                let connections = Balanced::to(uri, tls, deadlines);
+                let credentials = credentials.clone();
+                InterceptedService::new(connections, Outgoing { deadline, credentials })
+            }
             // No connect deadline: calls wait until the suite in this process serves.
-            Self::Memory(connector) => Endpoint::from_static("http://memory")
-                .connect_with_connector_lazy(connector.clone()),
-        };
-        InterceptedService::new(channel, Outgoing { deadline: deadlines.request })
+            Self::Memory(connector) => {
+                let channel = Endpoint::from_static("http://memory")
+                    .connect_with_connector_lazy(connector.clone());
+                let credentials = Credentials::default();
+                InterceptedService::new(
+                    Balanced::single(channel),
+                    Outgoing { deadline, credentials },
+                )
+            }
+        }
     }
 }
 
@@ -101,16 +153,22 @@ fn kept_alive(endpoint: Endpoint, deadlines: Deadlines) -> Endpoint {
         .tcp_nodelay(true)
 }
 
-/// What every outgoing call carries: a deadline, and the trace that it belongs to.
+/// What every outgoing call carries: a deadline, which is not later than that of the request for whose
+/// sake it is made, the trace that it belongs to, and the token of this process, never a user's.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     deadline: Duration,
+    credentials: Credentials,
 }
 
 impl Interceptor for Outgoing {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if !request.metadata().contains_key("grpc-timeout") {
-            request.set_timeout(self.deadline);
+            let left = time_left().unwrap_or(self.deadline);
+            request.set_timeout(left.min(self.deadline));
+        }
+        if let Some(bearer) = self.credentials.bearer() {
+            request.metadata_mut().insert("authorization", bearer);
         }
         let context = Span::current().context();
         global::get_text_map_propagator(|propagator| {
@@ -130,80 +188,6 @@ impl Injector for Headers<'_> {
             self.0.insert(key, value);
         }
     }
-}
-
-/// Makes a call that is safe to repeat (a read, or a call whose repeat changes nothing), again
-/// while the service is unavailable, four times at most, with a growing pause. A connection that a
-/// stopping service drops before a word was said ends the call as cancelled.
-pub async fn safe<T, Call>(mut call: impl FnMut() -> Call) -> Result<T, Status>
-where
-    Call: Future<Output = Result<T, Status>>,
-{
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..ATTEMPTS {
-        match call().await {
-            Err(status) if matches!(status.code(), Code::Unavailable | Code::Cancelled) => {
-                tokio::time::sleep(pause).await;
-            }
-            result => return result,
-        }
-        pause *= 2;
-    }
-    call().await
-}
-
-/// Whether `status` leaves open what the call did: it timed out, its connection broke, or it lost
-/// a race. It is to be repeated with the same ids; it is not an answer.
-#[must_use]
-pub fn is_open(status: &Status) -> bool {
-    match status.code() {
-        Code::Unavailable
-        | Code::DeadlineExceeded
-        | Code::Cancelled
-        | Code::Aborted
-        | Code::Unknown
-        | Code::Internal
-        | Code::ResourceExhausted => true,
-        _ => reason(status).is_none(),
-    }
-}
-
-/// What stands for an answer of `service` that cannot be used, and `why`: it leaves open what the
-/// call did.
-#[must_use]
-pub fn no_answer(service: &str, why: &str) -> Status {
-    Status::with_error_details(Code::Unavailable, why, details_of(SERVICE_UNAVAILABLE, service))
-}
-
-/// What a caller of ours is told when `service` answered us with `status`: a refusal as it is, and
-/// of all else only that the service does not work.
-#[must_use]
-pub fn pass_on(service: &str, status: Status) -> Status {
-    if !is_open(&status) || status.code() == Code::Aborted {
-        return status;
-    }
-    let (code, reason) = match status.code() {
-        Code::Internal | Code::Unknown => (Code::Internal, INTERNAL),
-        code if code == Code::ResourceExhausted => (code, SERVICE_UNAVAILABLE),
-        _ => (Code::Unavailable, SERVICE_UNAVAILABLE),
-    };
-    tracing::warn!(peer.service = service, error = %status, "a call to another service failed");
-    let details = details_of(reason, service);
-    let message = match code {
-        Code::Internal => "internal error".to_owned(),
-        _ => format!("the {service} service is not available; repeat the call"),
-    };
-    Status::with_error_details(code, message, details)
-}
-
-/// What is said of a `service` that does not work: which it is, and when to come again.
-fn details_of(reason: &str, service: &str) -> ErrorDetails {
-    let metadata = [("service".to_owned(), service.to_owned())];
-    let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata);
-    if reason == SERVICE_UNAVAILABLE {
-        details.set_retry_info(Some(LATER));
-    }
-    details
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@
 
 pub mod audit;
 pub mod client;
+pub mod context;
 pub mod database;
 pub mod fault;
+pub mod files;
+pub mod identity;
 pub mod memory;
 pub mod page;
 pub mod request;
@@ -16,5 +19,6 @@ pub mod status;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 pub mod together;
 pub mod webhook;

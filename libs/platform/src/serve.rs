@@ -1,6 +1,6 @@
 //! Serving gRPC, and what HTTP routes there are beside it, until told to stop.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{
@@ -8,10 +8,11 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
 };
-use futures::{Stream, future::join_all};
+use futures::{FutureExt as _, Stream, future::join_all};
 use opentelemetry::{global, propagation::Extractor};
-use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind};
-use tokio_util::sync::CancellationToken;
+use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind, time::Instant};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{
     Code,
     codegen::http::{self, StatusCode, header::CONTENT_TYPE},
@@ -24,10 +25,20 @@ use tonic_reflection::server::Builder as Reflection;
 use tracing::{Span, info};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::{database::Database, memory::MemoryListener};
+use crate::{
+    context::{self, Context},
+    database::Database,
+    files::Watched,
+    identity::{Caller, Guard},
+    memory::MemoryListener,
+    tls,
+};
 
 /// How long databases may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long a probe may take.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// Where and how to serve.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,9 +48,19 @@ pub struct ServeArgs {
     #[arg(long, env = "PERENNIAL_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
 
+    /// Address on which probes are answered without TLS and without asking who they are, besides where
+    /// everybody is served; none by default.
+    #[arg(long, env = "PERENNIAL_OPS_LISTEN")]
+    pub ops_listen: Option<SocketAddr>,
+
     /// Seconds a request may take before the server gives up on it.
     #[arg(long, env = "PERENNIAL_REQUEST_TIMEOUT_SECONDS", default_value_t = 30)]
     pub request_timeout_seconds: u64,
+
+    /// Seconds after which a connection is closed, once its calls are answered, so that callers spread
+    /// over new processes; 0: never.
+    #[arg(long, env = "PERENNIAL_CONNECTION_SECONDS", default_value_t = 900)]
+    pub connection_seconds: u64,
 
     /// Seconds between saying that nothing is served and closing, for load balancers to look away.
     #[arg(long, env = "PERENNIAL_DRAIN_SECONDS", default_value_t = 0)]
@@ -59,6 +80,17 @@ pub struct Serving {
     pub memory: Option<MemoryListener>,
     /// The services' databases, which are closed last.
     pub databases: Vec<Database>,
+    /// How callers from outside come in.
+    pub entrance: Entrance,
+}
+
+/// How callers from outside come in; by default anybody does, in plain text.
+#[derive(Debug, Clone, Default)]
+pub struct Entrance {
+    /// With what certificate, where the server speaks TLS.
+    pub tls: Option<Watched<ServerConfig>>,
+    /// Who is asked who they are.
+    pub guard: Option<Arc<Guard>>,
 }
 
 /// Says that the server closes. Every request carries it among its extensions: whoever answers with
@@ -98,11 +130,13 @@ pub async fn serve(
     args: &ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Serving { routes, names, descriptors, memory, databases } = serving;
+    let Serving { routes, names, descriptors, memory, databases, entrance } = serving;
     let (mut health, health_service) = tonic_health::server::health_reporter();
     for name in every(&names) {
         health.set_service_status(name, ServingStatus::Serving).await;
     }
+    let probed = Routes::default().add_service(health_service.clone());
+    let probed = serve_probes(args.ops_listen, probed).await?;
     let routes = routes.add_service(health_service);
     let closing = Stopping::default();
     let routes: Routes = routes.into_axum_router().layer(axum::Extension(closing.clone())).into();
@@ -112,6 +146,8 @@ pub async fn serve(
         .add_service(reflection(&names, descriptors).build_v1alpha().context("bad descriptors")?);
 
     let timeout = Duration::from_secs(args.request_timeout_seconds);
+    let public = guarded(in_context(public, timeout), entrance.guard);
+    let routes = in_context(routes, timeout);
     let drain = Duration::from_secs(args.drain_seconds);
     let inner_stop = CancellationToken::new();
     let inner = tokio::spawn(serve_memory(routes, memory, timeout, inner_stop.clone()));
@@ -125,13 +161,17 @@ pub async fn serve(
             health.clear_service_status(name).await;
         }
     };
-    // The builder's own setting does not reach connections that are accepted outside of it; without
-    // it an answer of several frames waits for the other side's delayed acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let outer = builder(timeout)
-        .accept_http1(true)
-        .add_routes(in_codes_of_http(public, timeout))
-        .serve_with_incoming_shutdown(incoming, closed);
+    let mut outer = aging(builder(timeout), args, timeout).accept_http1(true);
+    let outer = outer.add_routes(in_codes_of_http(public, timeout));
+    let outer = if let Some(config) = entrance.tls {
+        let incoming = tls::incoming(listener, config);
+        outer.serve_with_incoming_shutdown(incoming, closed).boxed()
+    } else {
+        // The builder's own setting does not reach connections that are accepted outside of it;
+        // without it an answer of several frames waits for a delayed acknowledgement.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        outer.serve_with_incoming_shutdown(incoming, closed).boxed()
+    };
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(drain + timeout).await;
@@ -143,8 +183,25 @@ pub async fn serve(
     inner_stop.cancel();
     tokio::time::timeout(timeout, inner).await.ok();
     close_all(databases).await;
+    drop(probed);
     info!("stopped");
     Ok(())
+}
+
+/// Answers probes for as long as what it returns is kept.
+async fn serve_probes(
+    listen: Option<SocketAddr>,
+    routes: Routes,
+) -> anyhow::Result<Option<AbortOnDropHandle<()>>> {
+    let Some(listen) = listen else { return Ok(None) };
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.with_context(|| format!("could not listen on {listen}"))?;
+    let served = builder(PROBE).add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "probes are not answered any more");
+        }
+    }))))
 }
 
 fn builder(timeout: Duration) -> Server {
@@ -153,6 +210,34 @@ fn builder(timeout: Duration) -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .trace_fn(request_span)
+}
+
+fn aging(server: Server, args: &ServeArgs, grace: Duration) -> Server {
+    if args.connection_seconds == 0 {
+        return server;
+    }
+    server
+        .max_connection_age(Duration::from_secs(args.connection_seconds))
+        .max_connection_age_grace(grace)
+}
+
+/// Lets the handlers know who calls, and until when the answer is of use.
+fn in_context(routes: Routes, timeout: Duration) -> Routes {
+    let layer = from_fn(move |request: Request, next: Next| async move {
+        let asked = request.headers().get("grpc-timeout").and_then(|text| text.to_str().ok());
+        let asked = asked.and_then(context::timeout).unwrap_or(timeout);
+        let caller = request.extensions().get().cloned().unwrap_or_else(Caller::everybody);
+        let deadline = Instant::now() + asked.min(timeout);
+        Context { caller, deadline }.scope(next.run(request)).await
+    });
+    routes.into_axum_router().layer(layer).into()
+}
+
+/// Has `guard` ask who calls before anything else looks at a request.
+fn guarded(routes: Routes, guard: Option<Arc<Guard>>) -> Routes {
+    let Some(guard) = guard else { return routes };
+    let layer = from_fn(move |request: Request, next: Next| Arc::clone(&guard).ask(request, next));
+    routes.into_axum_router().layer(layer).into()
 }
 
 /// Answers requests that are not gRPC with a code of HTTP: whoever posts to a path that there is not

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kernel::Env;
 use platform::{
     memory,
-    serve::{ServeArgs, Serving, serve},
+    serve::{Entrance, ServeArgs, Serving, serve},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ async fn notices(suite: &SuiteArgs, env: &Env) -> anyhow::Result<Vec<String>> {
 pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<String>> {
     suite.name_all()?;
     let (connector, listener) = memory::pair();
-    let wired = suite.wired(&connector);
+    let wired = suite.wired(&connector)?;
 
     // The wallet answers from memory what payments there are, and the catalog which rules; nobody else
     // can reach them.
@@ -80,12 +80,19 @@ pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<Str
         descriptors: proto::PUBLIC_DESCRIPTORS,
         memory: Some(listener),
         databases: Vec::new(),
+        entrance: Entrance::default(),
     };
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let listen = socket.local_addr()?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let args = ServeArgs { listen, request_timeout_seconds: 60, drain_seconds: 0 };
+    let args = ServeArgs {
+        listen,
+        ops_listen: None,
+        request_timeout_seconds: 60,
+        connection_seconds: 0,
+        drain_seconds: 0,
+    };
     tokio::spawn(async move { serve(socket, serving, &args, stop).await });
 
     let mut findings = Vec::new();

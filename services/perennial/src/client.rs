@@ -32,11 +32,20 @@ mod vouchers;
 mod wallet;
 mod webhooks;
 
-use std::{fs, io, path::Path, process::ExitCode, sync::OnceLock, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::OnceLock,
+    time::Duration,
+};
 
 use chrono_tz::Tz;
 use kernel::Env;
-use platform::client::{Connection, Deadlines, Peer};
+use platform::{
+    client::{Connection, Credentials, CredentialsArgs, Deadlines, Peer},
+    tls::TlsArgs,
+};
 use prost::{Message, Name};
 
 pub use self::failure::EXIT_CODES;
@@ -122,6 +131,42 @@ pub struct ClientArgs {
     )]
     pub address: Peer,
 
+    /// PEM file of the authorities that sign the suite's certificate; those of the web by default.
+    #[arg(
+        id = "client_ca_file",
+        long = "ca-file",
+        global = true,
+        env = "PERENNIAL_TLS_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub ca_file: Option<PathBuf>,
+
+    /// File of the token that says who you are.
+    #[arg(long, global = true, env = "PERENNIAL_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// PEM file of a certificate that says who you are.
+    #[arg(
+        id = "client_cert_file",
+        long = "cert-file",
+        global = true,
+        env = "PERENNIAL_TLS_CERT_FILE",
+        value_name = "FILE",
+        requires = "client_key_file"
+    )]
+    pub cert_file: Option<PathBuf>,
+
+    /// PEM file of the key of that certificate.
+    #[arg(
+        id = "client_key_file",
+        long = "key-file",
+        global = true,
+        env = "PERENNIAL_TLS_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_cert_file"
+    )]
+    pub key_file: Option<PathBuf>,
+
     /// How answers are printed: a table for people, JSON for programs.
     #[arg(long, short, global = true, env = "PERENNIAL_OUTPUT", default_value = "table")]
     pub output: Output,
@@ -147,7 +192,13 @@ pub enum Output {
 /// Carries `command` out, prints its answer to standard output and what went wrong to standard
 /// error, and says how the process should end.
 pub async fn run(command: Command, args: &ClientArgs, env: &Env) -> ExitCode {
-    let client = Client::new(args, env.clone());
+    let client = match Client::new(args, env.clone()) {
+        Ok(client) => client,
+        Err(error) => {
+            output::complain(format_args!("perennial: {error:#}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
     match command.run(&client).await {
         Ok(done) => done.into(),
         Err(failure) => {
@@ -224,13 +275,21 @@ pub struct Client {
 }
 
 impl Client {
-    fn new(args: &ClientArgs, env: Env) -> Self {
+    fn new(args: &ClientArgs, env: Env) -> anyhow::Result<Self> {
         let request = Duration::from_secs(args.timeout_seconds);
         let deadlines = Deadlines { request, ..Deadlines::default() };
-        let connection = args.address.connect_within(deadlines);
-        let (request, address) = (OnceLock::new(), args.address.clone());
+        let tls = TlsArgs {
+            tls_cert_file: args.cert_file.clone(),
+            tls_key_file: args.key_file.clone(),
+            tls_ca_file: args.ca_file.clone(),
+        };
+        let service_token_file = args.token_file.clone();
+        let credentials = Credentials::read(&CredentialsArgs { tls, service_token_file })?;
+        let address = args.address.clone().with(&credentials);
+        let (request, connection) = (OnceLock::new(), address.connect_within(deadlines));
         let (output, zone) = (args.output, args.zone);
-        Self { connection, address, env, output, zone, timeout: deadlines.request, request }
+        let timeout = deadlines.request;
+        Ok(Self { connection, address, env, output, zone, timeout, request })
     }
 
     fn request_id(&self, arg: RequestIdArg) -> String {

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** contains no rule; it puts services together and speaks to them.
 
+pub mod access;
 pub mod audit;
 pub mod client;
 pub mod demo;

@@ -1,20 +1,28 @@
 //! `perennial serve`.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use chrono::{DateTime, FixedOffset, SubsecRound as _, Utc};
 use kernel::Env;
 use platform::{
     fault::FaultArgs,
+    identity::{Guard, IdentityArgs},
     memory,
-    serve::{ServeArgs, serve, stop_on_signal},
+    serve::{Entrance, ServeArgs, serve, stop_on_signal},
     telemetry::{self, TelemetryArgs},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::suite::{Role, SuiteArgs};
+use crate::{
+    access,
+    suite::{Role, SuiteArgs},
+};
 
 /// What `perennial serve` needs to know.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +38,8 @@ pub struct ServeCommand {
     #[command(flatten)]
     serve: ServeArgs,
     #[command(flatten)]
+    identity: IdentityArgs,
+    #[command(flatten)]
     telemetry: TelemetryArgs,
     #[command(flatten)]
     fault: FaultArgs,
@@ -40,11 +50,14 @@ pub async fn run(command: ServeCommand, env: Env) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init("perennial", &command.telemetry)?;
     command.fault.arm();
     let stop = stop_on_signal()?;
-    let (mut suite, mut env) = (command.suite, env);
-    if let Some(start) = command.sandbox_clock {
+    let ServeCommand { mut suite, serve, identity, sandbox_clock, .. } = command;
+    // Tokens expire by the real time, in a sandbox too.
+    let entrance = entrance(&suite, &identity, serve.listen.ip(), &env).await?;
+    let mut env = env;
+    if let Some(start) = sandbox_clock {
         env = in_sandbox(&mut suite, start.to_utc()).await?;
     }
-    let (_, served) = start(suite, command.serve, env, stop).await?;
+    let (_, served) = start(suite, serve, entrance, env, stop).await?;
     served.await??;
     Ok(ExitCode::SUCCESS)
 }
@@ -61,11 +74,28 @@ pub async fn in_sandbox(suite: &mut SuiteArgs, start: DateTime<Utc>) -> anyhow::
     Ok(Env::with_clock(clock))
 }
 
-/// Starts the services of `suite`, and returns their address and the task that serves them until
+/// How callers come in to `suite` on the address `listen`.
+pub async fn entrance(
+    suite: &SuiteArgs,
+    identity: &IdentityArgs,
+    listen: IpAddr,
+    env: &Env,
+) -> anyhow::Result<Entrance> {
+    let tls = suite.credentials.tls.server()?;
+    let identity = identity.identity(listen, env).await?;
+    let guard = identity.map(|identity| {
+        Guard::new(identity, access::ACCESS, proto::DESCRIPTORS, access::ROUTES).map(Arc::new)
+    });
+    Ok(Entrance { tls, guard: guard.transpose()? })
+}
+
+/// Starts the services of `suite`, to which callers come in by `entrance`, and returns their address
+/// and the task that serves them until
 /// `stop` is cancelled. Calls are answered from now on.
 pub async fn start(
     mut suite: SuiteArgs,
     args: ServeArgs,
+    entrance: Entrance,
     env: Env,
     stop: CancellationToken,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<anyhow::Result<()>>)> {
@@ -75,7 +105,7 @@ pub async fn start(
         .await
         .with_context(|| format!("could not listen on {}", args.listen))?;
     let address = listener.local_addr()?;
-    let serving = suite.mount(&env, memory::pair()).await?;
+    let serving = suite.mount(&env, memory::pair(), entrance).await?;
     let served = tokio::spawn(async move { serve(listener, serving, &args, stop).await });
     Ok((address, served))
 }

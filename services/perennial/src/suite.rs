@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use kernel::Env;
 use platform::{
-    client::Peer,
+    client::{Credentials, CredentialsArgs, Peer},
     database::{Database, DatabaseUrl},
     memory::{MemoryConnector, MemoryListener},
-    serve::Serving,
+    serve::{Entrance, Serving},
 };
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -71,6 +71,10 @@ pub struct SuiteArgs {
     /// The scheduler.
     #[command(flatten)]
     pub scheduler: scheduler::Args,
+
+    /// By what the other processes of the suite know this one, and it them.
+    #[command(flatten)]
+    pub credentials: CredentialsArgs,
 }
 
 impl SuiteArgs {
@@ -111,9 +115,10 @@ impl SuiteArgs {
         &self,
         env: &Env,
         (connector, listener): (MemoryConnector, MemoryListener),
+        entrance: Entrance,
     ) -> anyhow::Result<Serving> {
         let mut routes = Routes::builder();
-        let wired = self.wired(&connector);
+        let wired = self.wired(&connector)?;
         let mut databases = Vec::new();
         for role in Role::ALL.into_iter().filter(|&role| self.runs(role)) {
             let mounted = wired.mount_one(role, env.clone(), &mut routes).await;
@@ -127,13 +132,24 @@ impl SuiteArgs {
             descriptors: proto::PUBLIC_DESCRIPTORS,
             memory: Some(listener),
             databases,
+            entrance,
         })
     }
 
-    /// The same, with the services of this process reached in memory.
-    #[must_use]
-    pub fn wired(&self, connector: &MemoryConnector) -> Self {
+    /// The same, with the services of this process reached in memory, and the others with the
+    /// credentials of this process.
+    pub fn wired(&self, connector: &MemoryConnector) -> anyhow::Result<Self> {
         let mut wired = self.clone();
+        let credentials = Credentials::read(&self.credentials)?;
+        let Self { renewal, scheduler, .. } = &mut wired;
+        renewal.credentials = credentials.without_token();
+        for address in [
+            &mut renewal.catalog_address,
+            &mut renewal.wallet_address,
+            &mut scheduler.renewal_address,
+        ] {
+            *address = address.clone().with(&credentials);
+        }
         let here = || Peer::Memory(connector.clone());
         if self.runs(Role::Catalog) {
             wired.renewal.catalog_address = here();
@@ -145,7 +161,7 @@ impl SuiteArgs {
             wired.scheduler.renewal_address = here();
         }
         wired.scheduler.wallet_address = Some(wired.renewal.wallet_address.clone());
-        wired
+        Ok(wired)
     }
 
     async fn mount_one(

@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use kernel::{Env, env::ManualClock};
 use perennial::{serve, suite::SuiteArgs};
-use platform::serve::ServeArgs;
+use platform::serve::{Entrance, ServeArgs};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -85,7 +85,7 @@ impl Suite {
         let Settings { mut suite, serve } = Settings::try_parse_from(words).expect("good settings");
         let env = world(&mut suite).await;
         let stop = CancellationToken::new();
-        let started = serve::start(suite, serve, env, stop.clone()).await;
+        let started = serve::start(suite, serve, Entrance::default(), env, stop.clone()).await;
         let (address, served) = started.expect("a start");
         Self { address: format!("http://{address}"), data, served, stop: stop.drop_guard() }
     }

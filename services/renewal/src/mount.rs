@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use kernel::Env;
 use platform::{
-    client::Peer,
+    client::{Credentials, Peer},
     database::{Database, DatabaseUrl, Durability},
 };
 use proto::renewal::{
@@ -75,6 +75,10 @@ pub struct Args {
     #[arg(long, env = "PERENNIAL_WALLET_ADDRESS", default_value = "http://127.0.0.1:50051")]
     pub wallet_address: Peer,
 
+    /// By what consoles know this process.
+    #[arg(skip)]
+    pub credentials: Credentials,
+
     /// Days that events are kept: who reads less often has to begin anew.
     #[arg(
         long,
@@ -124,7 +128,8 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     routes.add_service(InstanceServiceServer::new(instances));
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(orders.clone())));
     routes.add_service(ForecastServiceServer::new(ForecastGrpc::new(orders.clone())));
-    let deliveries = Deliveries::new(orders.clone(), Arc::new(RemoteConsoles::default()));
+    let consoles = Arc::new(RemoteConsoles::new(args.credentials.clone()));
+    let deliveries = Deliveries::new(orders.clone(), consoles);
     let limits = Limits { most: args.event_watchers, ..Limits::default() };
     let events = Events::new(store.clone(), limits);
     let receivers =

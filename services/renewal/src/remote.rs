@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use kernel::ids::{AccountId, PaymentId, ProductId};
-use platform::client::{Connection, Deadlines, Peer, no_answer, safe};
+use platform::client::{Connection, Credentials, Deadlines, Peer, no_answer, safe};
 use proto::{
     catalog::v1::{
         ApplyCatalogRequest, ListAccountProfilesRequest, ListProductsRequest, Product,
@@ -317,19 +317,26 @@ const PATIENCE: Deadlines =
     Deadlines { connect: Duration::from_secs(2), request: Duration::from_secs(5) };
 
 /// The consoles of products, wherever they are. Connections are kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RemoteConsoles {
+    credentials: Credentials,
     connections: Mutex<HashMap<String, Connection>>,
 }
 
 impl RemoteConsoles {
+    /// Consoles to which this process proves by `credentials` who it is.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self { credentials, connections: Mutex::default() }
+    }
+
     fn connection(&self, address: &str) -> Result<Connection, Status> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = connections.get(address) {
             return Ok(connection.clone());
         }
         let peer: Peer = address.parse().map_err(|_| no_answer("console", "no such address"))?;
-        let connection = peer.connect_within(PATIENCE);
+        let connection = peer.with(&self.credentials).connect_within(PATIENCE);
         connections.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }

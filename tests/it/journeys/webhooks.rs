@@ -30,7 +30,7 @@ async fn made(suite: &Suite, account: &str, receiver: &Receiver) -> (String, Str
 }
 
 async fn webhook(suite: &Suite, id: &str) -> Webhook {
-    let request = GetWebhookRequest { webhook_id: id.to_owned() };
+    let request = GetWebhookRequest { webhook_id: id.to_owned(), ..GetWebhookRequest::default() };
     let answer = suite.webhooks().get_webhook(request).await.expect("a webhook");
     answer.into_inner().webhook.expect("a webhook")
 }
@@ -65,7 +65,7 @@ crate::journeys! {
         made(suite, "other", &other).await;
         register(suite, "i-1").await;
         until(suite, async || receiver.sent().len() == 1).await;
-        let request = RotateWebhookSecretRequest { webhook_id: id.clone() };
+        let request = RotateWebhookSecretRequest { webhook_id: id.clone(), ..RotateWebhookSecretRequest::default() };
         let rotated = suite.webhooks().rotate_webhook_secret(request).await.unwrap().into_inner();
         register(suite, "i-2").await;
         until(suite, async || receiver.sent().len() == 2).await;
@@ -113,7 +113,7 @@ crate::journeys! {
 
         suite.set_clock(suite.now() + TimeDelta::days(3));
         until(suite, async || webhook(suite, &id).await.dead_letters == 1).await;
-        let request = ListDeadLettersRequest { webhook_id: id.clone(), page: None };
+        let request = ListDeadLettersRequest { webhook_id: id.clone(), page: None, ..ListDeadLettersRequest::default() };
         let letters = suite.webhooks().list_dead_letters(request).await.unwrap().into_inner();
         let letter = &letters.letters[0];
         assert_eq!((letters.letters.len(), letter.attempts), (1, 2));
@@ -124,6 +124,7 @@ crate::journeys! {
         let replay = ReplayDeadLettersRequest {
             webhook_id: id.clone(),
             event_ids: vec![event.event_id.clone()],
+            account_id: String::new(),
         };
         let replayed = suite.webhooks().replay_dead_letters(replay).await.unwrap().into_inner();
         assert_eq!(replayed.replayed, 1);
@@ -132,7 +133,7 @@ crate::journeys! {
         assert!(sent.iter().all(|one| one.headers["webhook-id"] == event.event_id.as_str()));
         assert_eq!(webhook(suite, &id).await.dead_letters, 0);
 
-        let request = DeleteWebhookRequest { webhook_id: id.clone() };
+        let request = DeleteWebhookRequest { webhook_id: id.clone(), ..DeleteWebhookRequest::default() };
         suite.webhooks().delete_webhook(request.clone()).await.unwrap();
         register(suite, "i-2").await;
         let sweep = DeliverWebhooksRequest { limit: 0 };
@@ -189,7 +190,7 @@ crate::journeys! {
         assert_eq!(rest.webhooks.len(), 5);
         assert_eq!(rest.page.unwrap().next_page_token, "");
 
-        let rotate = RotateWebhookSecretRequest { webhook_id: listed.webhooks[0].webhook_id.clone() };
+        let rotate = RotateWebhookSecretRequest { webhook_id: listed.webhooks[0].webhook_id.clone(), ..RotateWebhookSecretRequest::default() };
         for _ in 1..5 {
             suite.webhooks().rotate_webhook_secret(rotate.clone()).await.expect("a new secret");
         }

@@ -2,16 +2,18 @@
 
 use proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use tokio_util::sync::DropGuard;
-use tonic::transport::Channel;
 
 use super::{Suite, TestClock, serve_here};
-use crate::{clients::channel, process::Process};
+use crate::{
+    clients::{Speaker, channel},
+    process::Process,
+};
 
 /// One more scheduler, until it is dropped.
 #[derive(Debug)]
 pub struct Another {
     /// What it serves.
-    pub schedules: SchedulerServiceClient<Channel>,
+    pub schedules: SchedulerServiceClient<Speaker>,
     _process: Option<Process>,
     _stop: Option<DropGuard>,
 }

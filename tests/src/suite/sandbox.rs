@@ -6,15 +6,18 @@ use proto::{
         AdvanceClockRequest, AdvanceClockResponse, clock_service_client::ClockServiceClient,
     },
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
-use super::{Backend, SERVICES, Suite, settings};
-use crate::{clients::Clients, fixture::at, postgres};
+use super::{Backend, SERVICES, Suite, cluster_of, settings};
+use crate::{
+    clients::{Clients, Speaker},
+    fixture::at,
+};
 
 impl Clients {
     /// The clock.
     #[must_use]
-    pub fn clock(&self) -> ClockServiceClient<Channel> {
+    pub fn clock(&self) -> ClockServiceClient<Speaker> {
         ClockServiceClient::new(self.scheduler.clone())
     }
 }
@@ -22,11 +25,7 @@ impl Clients {
 impl Suite {
     /// Starts a sandbox, in one process, whose clock stands at 2026-03-01 09:00 in Shanghai.
     pub async fn sandbox(backend: Backend) -> Self {
-        let cluster = match backend {
-            Backend::Sqlite => String::new(),
-            Backend::Postgres => postgres::address(),
-        };
-        let (databases, folder) = settings(&cluster, backend).await;
+        let (databases, folder) = settings(&cluster_of(backend), backend).await;
         let clock = ["--sandbox-clock", "2026-03-01T09:00:00+08:00"];
         let more = [&clock[..], &["--event-retention-days", "3650"]].concat();
         Self::in_processes(&[&SERVICES], databases, folder, &more)

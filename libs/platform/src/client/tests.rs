@@ -1,56 +1,11 @@
-use std::collections::HashMap;
-
 use super::*;
 
-fn refusal() -> Status {
-    let details = ErrorDetails::with_error_info("ORDER_NOT_PAYABLE", ERROR_DOMAIN, HashMap::new());
-    Status::with_error_details(Code::FailedPrecondition, "paid", details)
-}
-
 #[test]
-fn a_refusal_is_an_answer_and_a_broken_connection_is_none() {
-    assert!(!is_open(&refusal()));
-    for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Aborted] {
-        assert!(is_open(&Status::new(code, "")));
+fn addresses_say_how_to_speak_to_them() {
+    for good in ["http://127.0.0.1:50051", "https://renewal.example:443"] {
+        assert!(good.parse::<Peer>().is_ok(), "{good}");
     }
-    assert!(is_open(&no_answer("wallet", "the answer is empty")));
-    // A proxy's answer, not our service's.
-    assert!(is_open(&Status::not_found("no such path")));
-}
-
-#[test]
-fn refusals_are_passed_on_and_failures_are_not() {
-    let same = pass_on("wallet", refusal());
-    assert_eq!(reason(&same).as_deref(), Some("ORDER_NOT_PAYABLE"));
-
-    let down = pass_on("wallet", Status::deadline_exceeded("10.0.0.7 did not answer"));
-    assert_eq!(down.code(), Code::Unavailable);
-    assert_eq!(reason(&down).as_deref(), Some(SERVICE_UNAVAILABLE));
-    assert!(!down.message().contains("10.0.0.7"));
-
-    let broken = pass_on("wallet", Status::internal("secret"));
-    assert_eq!((broken.code(), broken.message()), (Code::Internal, "internal error"));
-}
-
-#[tokio::test]
-async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
-    let known = [(Code::Unavailable, 4), (Code::Cancelled, 4), (Code::FailedPrecondition, 1)];
-    for (code, attempts) in known {
-        let mut made = 0;
-        let result = safe(|| {
-            made += 1;
-            async move { Err::<(), _>(Status::new(code, "")) }
-        })
-        .await;
-        assert_eq!(result.unwrap_err().code(), code);
-        assert_eq!(made, attempts);
-    }
-}
-
-#[test]
-fn only_plain_http_is_an_address() {
-    assert!("http://127.0.0.1:50051".parse::<Peer>().is_ok());
-    for bad in ["", "127.0.0.1:50051", "https://x", "http://", "http:// x"] {
+    for bad in ["", "127.0.0.1:50051", "ftp://x", "http://", "http:// x"] {
         assert!(bad.parse::<Peer>().is_err(), "{bad}");
     }
 }

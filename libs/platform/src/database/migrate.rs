@@ -1,7 +1,12 @@
 //! Schemas and who may change them: `serve` on SQLite, only `perennial migrate` on PostgreSQL.
 
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
-use sea_orm_migration::MigratorTrait;
+use std::collections::HashSet;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr,
+    sea_query::{Alias, Query},
+};
+use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait, SchemaManager};
 
 use super::{Backend, Database, retry};
 
@@ -41,7 +46,10 @@ impl Database {
         if self.backend() == Backend::Postgres {
             lock(&transaction).await?;
         }
-        M::up(&transaction, None).await?;
+        // What is newer than this program knows, another one has applied: there is nothing to do.
+        if !pending::<M, _>(&transaction).await?.is_empty() {
+            M::up(&transaction, None).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -57,13 +65,31 @@ impl Database {
     }
 }
 
-/// Refuses a schema that is behind.
+/// Refuses a schema that is behind. One that is ahead is fine: what a release takes away, the one
+/// before it does not use any more, so that both may run while one replaces the other.
 pub(super) async fn check<M: MigratorTrait>(database: &Database) -> Result<(), SchemaError> {
-    let pending = M::get_pending_migrations_read_only(database.reader()).await?;
-    match pending.first() {
-        None => Ok(()),
-        Some(first) => Err(SchemaError::Behind(first.name().to_owned())),
+    let pending = pending::<M, _>(database.reader()).await?;
+    pending.into_iter().next().map_or(Ok(()), |first| Err(SchemaError::Behind(first)))
+}
+
+/// What the program knows and the schema lacks, in order; only reads.
+async fn pending<'c, M, C>(connection: &'c C) -> Result<Vec<String>, DbErr>
+where
+    M: MigratorTrait,
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    let table = M::migration_table_name();
+    let mut applied = HashSet::new();
+    if SchemaManager::new(connection).has_table(table.to_string()).await? {
+        let query = Query::select().column(Alias::new("version")).from(table).to_owned();
+        for row in connection.query_all(&query).await? {
+            applied.insert(row.try_get_by_index::<String>(0)?);
+        }
     }
+    let known = M::migrations();
+    let names = known.iter().map(|migration| migration.name().to_owned());
+    Ok(names.filter(|name| !applied.contains(name)).collect())
 }
 
 /// Two processes that make the same table at once collide in PostgreSQL's catalog; the row is

@@ -185,3 +185,14 @@ async fn a_constraint_that_fails_is_not_a_lost_race() {
     let error = database.writer().execute_unprepared("INSERT INTO u VALUES (1)").await.unwrap_err();
     assert_eq!(error.trouble(), Trouble::Lasting);
 }
+
+#[tokio::test]
+async fn a_schema_that_is_ahead_serves_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    database.migrate::<Migrator>().await.unwrap();
+    let newer = "INSERT INTO test_migrations (version, applied_at) VALUES ('m9999_later', 1)";
+    database.writer().execute_unprepared(newer).await.unwrap();
+    database.migrate::<Migrator>().await.unwrap();
+    migrate::check::<Migrator>(&database).await.unwrap();
+}

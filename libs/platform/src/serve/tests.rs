@@ -32,8 +32,15 @@ async fn start_with(
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory,
         databases: Vec::new(),
+        entrance: Entrance::default(),
     };
-    let args = ServeArgs { listen: address, request_timeout_seconds: 5, drain_seconds: 0 };
+    let args = ServeArgs {
+        listen: address,
+        ops_listen: None,
+        request_timeout_seconds: 5,
+        connection_seconds: 0,
+        drain_seconds: 0,
+    };
     let stop = stop.clone();
     let served = tokio::spawn(async move { serve(listener, serving, &args, stop).await });
     (format!("http://{address}").parse().unwrap(), served)

@@ -54,29 +54,29 @@ Messages are signed as Standard Webhooks say (https://www.standardwebhooks.com).
     #[command(after_help = "Example:
   perennial webhooks show 0196…")]
     Show {
-        /// The webhook.
-        id: String,
+        #[command(flatten)]
+        webhook: WebhookArg,
     },
     /// Forget a webhook with all that waits for it.
     #[command(after_help = "Example:
   perennial webhooks delete 0196…")]
     Delete {
-        /// The webhook.
-        id: String,
+        #[command(flatten)]
+        webhook: WebhookArg,
     },
     /// Make a new secret, and show it, this once; those before it sign as well for a day.
     #[command(after_help = "Example:
   perennial webhooks rotate-secret 0196…")]
     RotateSecret {
-        /// The webhook.
-        id: String,
+        #[command(flatten)]
+        webhook: WebhookArg,
     },
     /// Messages that were not taken for 3 days and are not tried any more.
     #[command(after_help = "Example:
   perennial webhooks dead-letters 0196… --all")]
     DeadLetters {
-        /// The webhook.
-        id: String,
+        #[command(flatten)]
+        webhook: WebhookArg,
         #[command(flatten)]
         page: PageArgs,
     },
@@ -85,11 +85,21 @@ Messages are signed as Standard Webhooks say (https://www.standardwebhooks.com).
   perennial webhooks replay 0196…
   perennial webhooks replay 0196… 0197… 0198…")]
     Replay {
-        /// The webhook.
-        id: String,
+        #[command(flatten)]
+        webhook: WebhookArg,
         /// Only those of these events; all by default.
         events: Vec<String>,
     },
+}
+
+/// Which webhook.
+#[derive(Debug, clap::Args)]
+pub struct WebhookArg {
+    /// The webhook.
+    id: String,
+    /// Whose it is; a customer must say so.
+    #[arg(long, short, default_value = "", hide_default_value = true)]
+    account: String,
 }
 
 impl Command {
@@ -103,27 +113,31 @@ impl Command {
                 client.print(answer.get_ref(), |answer| created(answer, client))?;
             }
             Self::List { account, page } => list(client, account, page).await?,
-            Self::Show { id } => {
-                let request = GetWebhookRequest { webhook_id: id };
+            Self::Show { webhook: WebhookArg { id, account } } => {
+                let request = GetWebhookRequest { webhook_id: id, account_id: account };
                 let call = async || webhooks(client).get_webhook(request.clone()).await;
                 let answer = safe(call).await?;
                 client.print(answer.get_ref(), |answer| {
                     answer.webhook.as_ref().map(|it| shown(it, client)).unwrap_or_default()
                 })?;
             }
-            Self::Delete { id } => {
-                let request = DeleteWebhookRequest { webhook_id: id };
+            Self::Delete { webhook: WebhookArg { id, account } } => {
+                let request = DeleteWebhookRequest { webhook_id: id, account_id: account };
                 let answer = webhooks(client).delete_webhook(request).await?;
                 client.print(answer.get_ref(), |_| "deleted\n".to_owned())?;
             }
-            Self::RotateSecret { id } => {
-                let request = RotateWebhookSecretRequest { webhook_id: id };
+            Self::RotateSecret { webhook: WebhookArg { id, account } } => {
+                let request = RotateWebhookSecretRequest { webhook_id: id, account_id: account };
                 let answer = webhooks(client).rotate_webhook_secret(request).await?;
                 client.print(answer.get_ref(), |answer| secret(&answer.secret))?;
             }
-            Self::DeadLetters { id, page } => dead_letters(client, id, page).await?,
-            Self::Replay { id, events } => {
-                let request = ReplayDeadLettersRequest { webhook_id: id, event_ids: events };
+            Self::DeadLetters { webhook, page } => dead_letters(client, webhook, page).await?,
+            Self::Replay { webhook: WebhookArg { id, account }, events } => {
+                let request = ReplayDeadLettersRequest {
+                    webhook_id: id,
+                    event_ids: events,
+                    account_id: account,
+                };
                 let call = async || webhooks(client).replay_dead_letters(request.clone()).await;
                 let answer = safe(call).await?;
                 client.print(answer.get_ref(), |answer| {
@@ -160,9 +174,17 @@ async fn list(client: &Client, account_id: String, page: PageArgs) -> Result<(),
     })
 }
 
-async fn dead_letters(client: &Client, webhook_id: String, page: PageArgs) -> Result<(), Failure> {
+async fn dead_letters(
+    client: &Client,
+    WebhookArg { id, account }: WebhookArg,
+    page: PageArgs,
+) -> Result<(), Failure> {
     let fetch = async |page| {
-        let request = ListDeadLettersRequest { webhook_id: webhook_id.clone(), page: Some(page) };
+        let request = ListDeadLettersRequest {
+            webhook_id: id.clone(),
+            page: Some(page),
+            account_id: account.clone(),
+        };
         let call = async || webhooks(client).list_dead_letters(request.clone()).await;
         safe(call).await.map(Response::into_inner)
     };

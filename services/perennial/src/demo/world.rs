@@ -10,7 +10,7 @@ use clap::Parser as _;
 use kernel::{Env, env::ManualClock};
 use platform::{
     client::{Connection, Peer},
-    serve::ServeArgs,
+    serve::{Entrance, ServeArgs},
 };
 use proto::{
     catalog::v1::{ApplyCatalogRequest, catalog_service_client::CatalogServiceClient},
@@ -74,8 +74,9 @@ impl World {
         let env = Env::with_clock(Arc::clone(&clock) as _);
         let Settings { suite, serve } = settings(&data)?;
         let stop = CancellationToken::new();
-        let (address, _) = serve::start(suite, serve, env.clone(), stop.clone()).await?;
-        let connection = Peer::Address(format!("http://{address}").parse()?).connect();
+        let (address, _) =
+            serve::start(suite, serve, Entrance::default(), env.clone(), stop.clone()).await?;
+        let connection = format!("http://{address}").parse::<Peer>()?.connect();
         Ok(Self { env, clock, connection, data, _stop: stop.drop_guard() })
     }
 

@@ -44,7 +44,7 @@ fn a_service_that_is_named_keeps_its_own_database() {
 #[test]
 fn services_of_one_process_meet_in_memory_and_others_by_address() {
     let (connector, _listener) = memory::pair();
-    let wired = suite(&["renewal", "wallet"]).wired(&connector);
+    let wired = suite(&["renewal", "wallet"]).wired(&connector).unwrap();
     assert!(matches!(wired.renewal.wallet_address, Peer::Memory(_)));
     assert!(matches!(wired.renewal.catalog_address, Peer::Address(_)));
 }

@@ -117,6 +117,28 @@ pub struct Shown {
     pub counts: Counts,
 }
 
+/// Which webhook somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Which {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it must be: another's is not there for whoever asks; none: whosever it is.
+    pub account: Option<AccountId>,
+}
+
+impl From<Uuid> for Which {
+    fn from(id: Uuid) -> Self {
+        Self { id, account: None }
+    }
+}
+
+impl Which {
+    fn among(&self, found: Option<Webhook>) -> Result<Webhook, WebhookError> {
+        let theirs = |it: &Webhook| self.account.is_none() || it.account == self.account;
+        found.filter(theirs).ok_or(WebhookError::NotFound(self.id))
+    }
+}
+
 /// The operations on webhooks. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
@@ -199,9 +221,9 @@ impl Webhooks {
     }
 
     /// The webhook.
-    pub async fn get(&self, id: Uuid) -> Result<Shown, WebhookError> {
-        let webhook = webhooks::get(self.store.reader(), id).await?;
-        let webhook = webhook.ok_or(WebhookError::NotFound(id))?;
+    pub async fn get(&self, which: &Which) -> Result<Shown, WebhookError> {
+        let webhook = webhooks::get(self.store.reader(), which.id).await?;
+        let webhook = which.among(webhook)?;
         Ok(self.shown(vec![webhook]).await?.remove(0))
     }
 
@@ -232,12 +254,11 @@ impl Webhooks {
     }
 
     /// Forgets a webhook with all that waits for it.
-    pub async fn delete(&self, id: Uuid) -> Result<(), WebhookError> {
+    pub async fn delete(&self, which: &Which) -> Result<(), WebhookError> {
         let delete = async || {
             let transaction = self.store.begin().await?;
-            if !webhooks::delete(&transaction, id).await? {
-                return Err(WebhookError::NotFound(id));
-            }
+            let webhook = which.among(webhooks::get_locked(&transaction, which.id).await?)?;
+            webhooks::delete(&transaction, webhook.id).await?;
             transaction.commit().await?;
             Ok(())
         };
@@ -245,13 +266,12 @@ impl Webhooks {
     }
 
     /// Makes a new secret, which nobody is told again. Those before it sign as well for a day.
-    pub async fn rotate(&self, id: Uuid) -> Result<String, WebhookError> {
+    pub async fn rotate(&self, which: &Which) -> Result<String, WebhookError> {
         let new = self.new_secret();
         let rotate = async || {
             let now = self.env.now();
             let transaction = self.store.begin().await?;
-            let webhook = webhooks::get_locked(&transaction, id).await?;
-            let webhook = webhook.ok_or(WebhookError::NotFound(id))?;
+            let webhook = which.among(webhooks::get_locked(&transaction, which.id).await?)?;
             let end = (now + OVERLAP).timestamp_micros();
             let before = webhook.signing(now).map(|secret| SigningSecret {
                 until: Some(secret.until.unwrap_or(end)),
@@ -261,7 +281,7 @@ impl Webhooks {
             if secrets.len() > MOST_SECRETS {
                 return Err(WebhookError::TooManySecrets);
             }
-            webhooks::save_secrets(&transaction, id, &secrets).await?;
+            webhooks::save_secrets(&transaction, webhook.id, &secrets).await?;
             transaction.commit().await?;
             Ok(())
         };
@@ -280,13 +300,11 @@ impl Webhooks {
     }
 
     /// Has dead letters tried again, those of `events` (none: all), and tells how many.
-    pub async fn replay(&self, id: Uuid, events: &[Uuid]) -> Result<u64, WebhookError> {
+    pub async fn replay(&self, which: &Which, events: &[Uuid]) -> Result<u64, WebhookError> {
         let replay = async || {
             let now = self.env.now();
             let transaction = self.store.begin().await?;
-            if webhooks::get_locked(&transaction, id).await?.is_none() {
-                return Err(WebhookError::NotFound(id));
-            }
+            let id = which.among(webhooks::get_locked(&transaction, which.id).await?)?.id;
             let revived = letters::revive(&transaction, id, events, now).await?;
             if revived > 0 {
                 webhooks::wake(&transaction, id, now).await?;

@@ -3,8 +3,7 @@
 mod parse;
 mod tell;
 
-use platform::page::PageTokens;
-use platform::status::Replayed;
+use platform::{identity::Caller, page::PageTokens, status::Replayed};
 use proto::{
     renewal::v1::{self as pb, instance_service_server::InstanceService},
     r#type::v1 as types,
@@ -15,10 +14,12 @@ use tracing::instrument;
 use crate::app::{
     Orders,
     correction::Corrections,
+    error::CallError,
     instances::{Instances, Listed},
     policies::Policies,
     registration::Registrations,
     releases::Releases,
+    view::Shown,
 };
 use crate::{store::values, wire};
 
@@ -67,9 +68,15 @@ impl InstanceService for InstanceGrpc {
         &self,
         request: Request<pb::GetInstanceRequest>,
     ) -> Result<Response<pb::GetInstanceResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let (account, id) = parse::named(&request.account_id, &request.instance_id)?;
-        let detail = self.instances.get(&account, &id).await?;
+        let mut detail = self.instances.get(&account, &id).await?;
+        let seen = |one: &Shown| caller.may_see(&account, &one.instance.product);
+        if !seen(&detail.instance) {
+            return Err(CallError::InstanceNotFound(id).into());
+        }
+        detail.bound.retain(seen);
         Ok(Response::new(tell::detail(detail)))
     }
 

@@ -20,7 +20,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::{
-    app::webhooks::{NewWebhook, Shown, Webhooks},
+    app::webhooks::{NewWebhook, Shown, Webhooks, Which},
     store::{events::kinds, webhooks::letters::Letter},
     wire::{self, count},
 };
@@ -63,7 +63,8 @@ impl WebhookService for WebhookGrpc {
         &self,
         request: Request<pb::GetWebhookRequest>,
     ) -> Result<Response<pb::GetWebhookResponse>, Status> {
-        let found = self.webhooks.get(named(&request.get_ref().webhook_id)?).await?;
+        let pb::GetWebhookRequest { webhook_id, account_id } = request.into_inner();
+        let found = self.webhooks.get(&which(&webhook_id, &account_id)?).await?;
         let webhook = Some(webhook_message(found, self.env.now()));
         Ok(Response::new(pb::GetWebhookResponse { webhook }))
     }
@@ -97,7 +98,8 @@ impl WebhookService for WebhookGrpc {
         &self,
         request: Request<pb::DeleteWebhookRequest>,
     ) -> Result<Response<pb::DeleteWebhookResponse>, Status> {
-        self.webhooks.delete(named(&request.get_ref().webhook_id)?).await?;
+        let pb::DeleteWebhookRequest { webhook_id, account_id } = request.into_inner();
+        self.webhooks.delete(&which(&webhook_id, &account_id)?).await?;
         Ok(Response::new(pb::DeleteWebhookResponse {}))
     }
 
@@ -106,7 +108,8 @@ impl WebhookService for WebhookGrpc {
         &self,
         request: Request<pb::RotateWebhookSecretRequest>,
     ) -> Result<Response<pb::RotateWebhookSecretResponse>, Status> {
-        let secret = self.webhooks.rotate(named(&request.get_ref().webhook_id)?).await?;
+        let pb::RotateWebhookSecretRequest { webhook_id, account_id } = request.into_inner();
+        let secret = self.webhooks.rotate(&which(&webhook_id, &account_id)?).await?;
         Ok(Response::new(pb::RotateWebhookSecretResponse { secret }))
     }
 
@@ -119,11 +122,11 @@ impl WebhookService for WebhookGrpc {
         let page = request.page.take();
         let tokens = PageTokens::of("ListDeadLetters", &request);
         let mut bad = BadRequest::default();
-        let id = uuid(&mut bad, "webhook_id", &request.webhook_id);
+        let which = named(&mut bad, &request.webhook_id, &request.account_id);
         let Part { after, size, with_total } = part::<i64>(bad, page, &tokens)?;
-        let (id, after) = (id.unwrap_or_default(), after.unwrap_or(0));
-        let total = self.webhooks.get(id).await?.counts.dead;
-        let found = self.webhooks.dead_letters(id, after, size + 1).await?;
+        let total = self.webhooks.get(&which).await?.counts.dead;
+        let after = after.unwrap_or(0);
+        let found = self.webhooks.dead_letters(which.id, after, size + 1).await?;
         let place = |letter: &Letter| letter.place.unwrap_or_default().to_string();
         let (found, mut page) = cut(found, size, &tokens, place);
         page.total_size = with_total.then_some(total);
@@ -136,17 +139,18 @@ impl WebhookService for WebhookGrpc {
         &self,
         request: Request<pb::ReplayDeadLettersRequest>,
     ) -> Result<Response<pb::ReplayDeadLettersResponse>, Status> {
-        let pb::ReplayDeadLettersRequest { webhook_id, event_ids } = request.into_inner();
+        let pb::ReplayDeadLettersRequest { webhook_id, event_ids, account_id } =
+            request.into_inner();
         let mut bad = BadRequest::default();
-        let id = uuid(&mut bad, "webhook_id", &webhook_id);
+        let which = named(&mut bad, &webhook_id, &account_id);
         if event_ids.len() > MOST_EVENTS {
             bad.note("event_ids", format!("must be at most {MOST_EVENTS}"));
         }
         let ids = event_ids.iter().take(MOST_EVENTS).enumerate();
         let events: Vec<_> =
             ids.filter_map(|(at, id)| uuid(&mut bad, format!("event_ids[{at}]"), id)).collect();
-        let (Some(id), true) = (id, bad.is_empty()) else { return Err(bad.into_status()) };
-        let replayed = self.webhooks.replay(id, &events).await?;
+        bad.finish()?;
+        let replayed = self.webhooks.replay(&which, &events).await?;
         let replayed = count(u32::try_from(replayed).unwrap_or(u32::MAX));
         Ok(Response::new(pb::ReplayDeadLettersResponse { replayed }))
     }
@@ -182,9 +186,16 @@ fn uuid(bad: &mut BadRequest, field: impl Into<String>, text: &str) -> Option<Uu
     bad.field(field, text.parse().map_err(|_| "must be a UUID"))
 }
 
-fn named(id: &str) -> Result<Uuid, Status> {
+fn which(id: &str, account: &str) -> Result<Which, Status> {
     let mut bad = BadRequest::default();
-    uuid(&mut bad, "webhook_id", id).ok_or_else(|| bad.into_status())
+    let which = named(&mut bad, id, account);
+    bad.finish().map(|()| which)
+}
+
+/// Which webhook is asked for; of no use where something was noted.
+fn named(bad: &mut BadRequest, id: &str, account: &str) -> Which {
+    let id = uuid(bad, "webhook_id", id).unwrap_or_default();
+    Which { id, account: wire::optional_id(bad, "account_id", account) }
 }
 
 /// Which part of a list is asked for.

@@ -210,10 +210,9 @@ pub async fn count<C: ConnectionTrait>(
 }
 
 /// Forgets a webhook and its letters. False if there was none.
-pub async fn delete(transaction: &DatabaseTransaction, id: Uuid) -> Result<bool, StoreError> {
-    let deleted = webhook::Entity::delete_by_id(id).exec(transaction).await?;
-    letters::delete_all(transaction, id).await?;
-    Ok(deleted.rows_affected > 0)
+pub async fn delete(transaction: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError> {
+    webhook::Entity::delete_by_id(id).exec(transaction).await?;
+    letters::delete_all(transaction, id).await
 }
 
 /// Replaces what a webhook signs with.

@@ -20,8 +20,15 @@ async fn with_routes(stop: &CancellationToken, seconds: u64) -> Peer {
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory: None,
         databases: Vec::new(),
+        entrance: Entrance::default(),
     };
-    let args = ServeArgs { listen: address, request_timeout_seconds: seconds, drain_seconds: 0 };
+    let args = ServeArgs {
+        listen: address,
+        ops_listen: None,
+        request_timeout_seconds: seconds,
+        connection_seconds: 0,
+        drain_seconds: 0,
+    };
     let stop = stop.clone();
     tokio::spawn(async move { serve(listener, serving, &args, stop).await });
     format!("http://{address}").parse().unwrap()

@@ -74,7 +74,7 @@ impl Gateway<'_> {
         let Peer::Address(address) = &self.client.address else {
             return Err(io::Error::other("the suite has no address"));
         };
-        let host = address.authority().map(ToString::to_string).unwrap_or_default();
+        let host = address.authority().to_owned();
         let Message { id, body } = message;
         let request = format!(
             "POST /v1/channels/{}/callbacks HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\

@@ -64,9 +64,9 @@ async fn a_repeat_makes_no_second_webhook_and_is_told_no_secret() {
         }
         let more = webhooks.create(new(100, "https://a.example/")).await;
         assert!(matches!(more, Err(WebhookError::TooMany)));
-        webhooks.delete(made.webhook.id).await.unwrap();
+        webhooks.delete(&made.webhook.id.into()).await.unwrap();
         webhooks.create(new(100, "https://a.example/")).await.unwrap();
-        let gone = webhooks.delete(made.webhook.id).await;
+        let gone = webhooks.delete(&made.webhook.id.into()).await;
         assert!(matches!(gone, Err(WebhookError::NotFound(_))));
     }
 }
@@ -95,20 +95,20 @@ async fn secrets_that_were_replaced_are_good_for_a_day_and_few() {
         let (made, first) = webhooks.create(new(1, "https://a.example/")).await.unwrap();
         let id = made.webhook.id;
         let signing = async || {
-            let webhook = webhooks.get(id).await.unwrap().webhook;
+            let webhook = webhooks.get(&id.into()).await.unwrap().webhook;
             webhook.signing(clock.now()).map(|it| it.secret.clone()).collect::<Vec<_>>()
         };
-        let second = webhooks.rotate(id).await.unwrap();
+        let second = webhooks.rotate(&id.into()).await.unwrap();
         assert_eq!(signing().await, [second.clone(), first.unwrap()]);
         for _ in 2..MOST_SECRETS {
-            webhooks.rotate(id).await.unwrap();
+            webhooks.rotate(&id.into()).await.unwrap();
         }
-        assert!(matches!(webhooks.rotate(id).await, Err(WebhookError::TooManySecrets)));
+        assert!(matches!(webhooks.rotate(&id.into()).await, Err(WebhookError::TooManySecrets)));
         clock.set(at("2026-03-02 00:00"));
         assert_eq!(signing().await.len(), 1);
-        let last = webhooks.rotate(id).await.unwrap();
+        let last = webhooks.rotate(&id.into()).await.unwrap();
         assert_eq!(signing().await[0], last);
-        let unknown = webhooks.rotate(Uuid::from_u128(7)).await;
+        let unknown = webhooks.rotate(&Uuid::from_u128(7).into()).await;
         assert!(matches!(unknown, Err(WebhookError::NotFound(_))));
     }
 }

@@ -44,13 +44,20 @@ async fn calls_about_webhooks_that_mean_nothing_are_refused() {
         let refused = service.list_webhooks(Request::new(list)).await;
         assert_eq!(fields(refused), ["account_id", "page.page_size", "page.skip"]);
         let id = || "x".to_owned();
-        let get = service.get_webhook(Request::new(pb::GetWebhookRequest { webhook_id: id() }));
-        assert_eq!(fields(get.await), ["webhook_id"]);
-        let letters = pb::ListDeadLettersRequest { webhook_id: id(), page: None };
+        let get = service.get_webhook(Request::new(pb::GetWebhookRequest {
+            webhook_id: id(),
+            account_id: "a b".to_owned(),
+        }));
+        assert_eq!(fields(get.await), ["webhook_id", "account_id"]);
+        let letters = pb::ListDeadLettersRequest {
+            webhook_id: id(),
+            ..pb::ListDeadLettersRequest::default()
+        };
         assert_eq!(fields(service.list_dead_letters(Request::new(letters)).await), ["webhook_id"]);
         let replay = pb::ReplayDeadLettersRequest {
             webhook_id: id(),
             event_ids: vec!["y".to_owned(); 1_001],
+            account_id: String::new(),
         };
         let refused = fields(service.replay_dead_letters(Request::new(replay)).await);
         assert_eq!(refused[..3], ["webhook_id", "event_ids", "event_ids[0]"]);

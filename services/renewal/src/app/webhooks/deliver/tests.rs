@@ -166,7 +166,7 @@ impl World {
     }
 
     async fn counts(&self, id: Uuid) -> (i64, i64) {
-        let counts = self.webhooks.get(id).await.unwrap().counts;
+        let counts = self.webhooks.get(&id.into()).await.unwrap().counts;
         (counts.waiting, counts.dead)
     }
 }
@@ -194,7 +194,7 @@ async fn each_event_is_sent_once_and_those_of_an_instance_in_their_order() {
         assert_eq!(world.sent(HERE).len(), 5, "what was before is not told");
         assert_eq!(world.sent(THERE), [], "nor is what nobody asked for");
         assert_eq!(world.deliver().await, Delivered::default());
-        let shown = world.webhooks.get(id).await.unwrap();
+        let shown = world.webhooks.get(&id.into()).await.unwrap();
         assert_eq!(shown.webhook.last_success, Some(at("2026-03-01 00:00")));
     }
 }
@@ -215,7 +215,7 @@ async fn what_fails_is_tried_again_and_holds_up_only_what_is_about_the_same() {
         assert_eq!(world.versions(HERE, "bad"), [1], "what comes after it waits");
         assert_eq!(world.versions(HERE, "good"), [3, 2]);
         assert_eq!(world.counts(id).await, (3, 0));
-        let shown = world.webhooks.get(id).await.unwrap().webhook;
+        let shown = world.webhooks.get(&id.into()).await.unwrap().webhook;
         assert_eq!(shown.failures, 0, "the receiver works");
 
         world.wait(4);
@@ -259,13 +259,13 @@ async fn what_is_not_taken_for_three_days_is_a_dead_letter_that_can_be_replayed(
 
         world.manner(HERE, Manner::Takes);
         let event = letters[0].event.event_id.parse().unwrap();
-        assert_eq!(world.webhooks.replay(id, &[Uuid::from_u128(9)]).await.unwrap(), 0);
-        assert_eq!(world.webhooks.replay(id, &[event]).await.unwrap(), 1);
-        assert_eq!(world.webhooks.replay(id, &[]).await.unwrap(), 0, "a repeat finds none");
+        assert_eq!(world.webhooks.replay(&id.into(), &[Uuid::from_u128(9)]).await.unwrap(), 0);
+        assert_eq!(world.webhooks.replay(&id.into(), &[event]).await.unwrap(), 1);
+        assert_eq!(world.webhooks.replay(&id.into(), &[]).await.unwrap(), 0, "a repeat finds none");
         world.wait(28_800);
         world.deliver_all().await;
         assert_eq!(world.counts(id).await, (0, 0));
-        let missing = world.webhooks.replay(Uuid::from_u128(7), &[]).await;
+        let missing = world.webhooks.replay(&Uuid::from_u128(7).into(), &[]).await;
         assert!(matches!(missing, Err(WebhookError::NotFound(_))));
     }
 }
@@ -367,7 +367,7 @@ async fn a_message_is_signed_with_every_secret_that_is_good() {
     let (worlds, _folder) = worlds("wh_signed").await;
     for world in worlds {
         let (id, first) = world.webhook(1, HERE, &[]).await;
-        let second = world.webhooks.rotate(id).await.unwrap();
+        let second = world.webhooks.rotate(&id.into()).await.unwrap();
         world.happen(&["a"]).await;
         world.deliver_all().await;
         world.wait(86_400);

@@ -1,0 +1,66 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::{context::Context, identity::Caller};
+
+fn refusal() -> Status {
+    let details = ErrorDetails::with_error_info("ORDER_NOT_PAYABLE", ERROR_DOMAIN, HashMap::new());
+    Status::with_error_details(Code::FailedPrecondition, "paid", details)
+}
+
+#[test]
+fn a_refusal_is_an_answer_and_a_broken_connection_is_none() {
+    assert!(!is_open(&refusal()));
+    for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Aborted] {
+        assert!(is_open(&Status::new(code, "")));
+    }
+    assert!(is_open(&no_answer("wallet", "the answer is empty")));
+    // A proxy's answer, not our service's.
+    assert!(is_open(&Status::not_found("no such path")));
+}
+
+#[test]
+fn refusals_are_passed_on_and_failures_are_not() {
+    let same = pass_on("wallet", refusal());
+    assert_eq!(reason(&same).as_deref(), Some("ORDER_NOT_PAYABLE"));
+
+    let down = pass_on("wallet", Status::deadline_exceeded("10.0.0.7 did not answer"));
+    assert_eq!(down.code(), Code::Unavailable);
+    assert_eq!(reason(&down).as_deref(), Some(SERVICE_UNAVAILABLE));
+    assert!(!down.message().contains("10.0.0.7"));
+
+    let broken = pass_on("wallet", Status::internal("secret"));
+    assert_eq!((broken.code(), broken.message()), (Code::Internal, "internal error"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
+    let known = [(Code::Unavailable, 7), (Code::Cancelled, 7), (Code::FailedPrecondition, 1)];
+    for (code, attempts) in known {
+        let mut made = 0;
+        let result = safe(|| {
+            made += 1;
+            async move { Err::<(), _>(Status::new(code, "")) }
+        })
+        .await;
+        assert_eq!(result.unwrap_err().code(), code);
+        assert_eq!(made, attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_called_again_for_whom_nobody_waits_any_more() {
+    let context = Context {
+        caller: Caller::everybody(),
+        deadline: tokio::time::Instant::now() + Duration::from_millis(120),
+    };
+    let mut made = 0;
+    let calls = safe(|| {
+        made += 1;
+        async move { Err::<(), _>(Status::unavailable("")) }
+    });
+    let result = context.scope(calls).await;
+    assert_eq!(result.unwrap_err().code(), Code::Unavailable);
+    // At once, and after 50 ms; 100 ms more would be too late.
+    assert_eq!(made, 2);
+}

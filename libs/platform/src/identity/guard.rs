@@ -1,0 +1,191 @@
+//! Asks each request who calls and whether they may, before anything else looks at it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::Request,
+    middleware::Next,
+    response::Response,
+};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tonic::{
+    Code, Status,
+    transport::server::{TcpConnectInfo, TlsConnectInfo},
+};
+
+use super::{Access, Caller, Identity, Who, access::Verdict, tokens::Unproven};
+use crate::status::{ApiError, status_of};
+
+/// The largest request that is looked into, in bytes: the largest that a handler reads.
+const MOST: usize = (4 << 20) + FRAME;
+
+/// Bytes before the message in the body of a call: whether it is compressed, and its length.
+const FRAME: usize = 5;
+
+/// Calls of the standard services, which nobody has to prove anything for: probes have no token.
+const OPEN: &str = "/grpc.health.v1.Health/";
+
+/// Reflection tells the contract, which whoever has a role may read.
+const REFLECTION: &str = "/grpc.reflection.";
+
+/// Why a call is not made.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Unproven(#[from] Unproven),
+    #[error("{0} may not make this call")]
+    Denied(String),
+    #[error("there is no such {0}")]
+    NotTheirs(&'static str),
+    #[error("too many calls")]
+    TooMany(Duration),
+    #[error("the request cannot be read")]
+    Unreadable,
+}
+
+impl ApiError for Refused {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unproven(_) => Code::Unauthenticated,
+            Self::Denied(_) => Code::PermissionDenied,
+            Self::NotTheirs(_) => Code::NotFound,
+            Self::TooMany(_) => Code::ResourceExhausted,
+            Self::Unreadable => Code::InvalidArgument,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unproven(_) => "UNAUTHENTICATED",
+            Self::Denied(_) => "PERMISSION_DENIED",
+            Self::NotTheirs("product") => "PRODUCT_NOT_FOUND",
+            Self::NotTheirs(_) => "ACCOUNT_NOT_FOUND",
+            Self::TooMany(_) => "TOO_MANY_CALLS",
+            Self::Unreadable => crate::status::INVALID_REQUEST,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooMany(pause) => Some(*pause),
+            _ => None,
+        }
+    }
+}
+
+/// The table of who may make each call, and how to read what a call is about.
+#[derive(Debug)]
+pub struct Guard {
+    access: HashMap<&'static str, Access>,
+    methods: HashMap<String, MethodDescriptor>,
+    identity: Arc<Identity>,
+    /// Paths of HTTP that are not calls, and prove by themselves who asks.
+    routes: &'static [&'static str],
+}
+
+impl Guard {
+    /// Asks for what `access` says, of the calls in `descriptors`; requests of HTTP under one of `routes`
+    /// are left to their handlers.
+    pub fn new(
+        identity: Arc<Identity>,
+        access: &[Access],
+        descriptors: &[u8],
+        routes: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
+        let pool = DescriptorPool::decode(descriptors)?;
+        let methods = pool.services().flat_map(|service| {
+            let path = format!("/{}/", service.full_name());
+            service
+                .methods()
+                .map(move |method| (format!("{path}{}", method.name()), method))
+                .collect::<Vec<_>>()
+        });
+        let access = access.iter().map(|row| (row.method, *row)).collect();
+        Ok(Self { access, methods: methods.collect(), identity, routes })
+    }
+
+    /// Lets a request through, with its [`Caller`] among its extensions, or refuses it.
+    pub async fn ask(self: Arc<Self>, mut request: Request, next: Next) -> Response {
+        let path = request.uri().path();
+        if path.starts_with(OPEN) || self.routes.iter().any(|route| path.starts_with(route)) {
+            return next.run(request).await;
+        }
+        match self.judge(&mut request).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(refused) => refusal(&refused),
+        }
+    }
+
+    async fn judge(&self, request: &mut Request) -> Result<Caller, Refused> {
+        let (token, chain) = proof(request);
+        let certificate = chain.as_deref().and_then(|chain| chain.first());
+        let caller = self.identity.caller(token.as_deref(), certificate).await?;
+        self.identity.buckets.take(&caller).map_err(Refused::TooMany)?;
+        let denied = || Refused::Denied(who(&caller));
+        let path = request.uri().path();
+        let reflection = Access { method: REFLECTION, callers: &[Who::Identified] };
+        let access = if path.starts_with(REFLECTION) {
+            reflection
+        } else {
+            *self.access.get(path).ok_or_else(denied)?
+        };
+        let message = if access.depends_on_request(&caller) {
+            let method = self.methods.get(path).ok_or_else(denied)?.clone();
+            Some(read(request, &method).await?)
+        } else {
+            None
+        };
+        match access.verdict(&caller, message.as_ref()) {
+            Verdict::Allowed => Ok(caller),
+            Verdict::Denied | Verdict::Depends => Err(denied()),
+            Verdict::NotTheirs(kind) => Err(Refused::NotTheirs(kind)),
+        }
+    }
+}
+
+/// By what a request says that its caller is known: a token, and the certificates of its connection.
+fn proof(request: &Request) -> (Option<String>, Option<Arc<Vec<CertificateDer<'static>>>>) {
+    let token = request.headers().get("authorization");
+    let token = token.map(|value| value.to_str().unwrap_or_default());
+    let token =
+        token.map(|text| text.strip_prefix("Bearer ").unwrap_or_default().trim().to_owned());
+    let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+    (token, connection.and_then(TlsConnectInfo::peer_certs))
+}
+
+/// Reads what a call is about, and leaves its body as it was.
+async fn read(request: &mut Request, method: &MethodDescriptor) -> Result<DynamicMessage, Refused> {
+    let body = std::mem::replace(request.body_mut(), Body::empty());
+    let bytes = to_bytes(body, MOST).await.map_err(|_| Refused::Unreadable)?;
+    let message = DynamicMessage::decode(method.input(), only_message(&bytes)?);
+    *request.body_mut() = Body::from(bytes);
+    message.map_err(|_| Refused::Unreadable)
+}
+
+/// The one message in the body of a call: whatever stood after it, handlers would not read, and
+/// compressed ones they do not accept.
+fn only_message(body: &[u8]) -> Result<&[u8], Refused> {
+    let (frame, message) = body.split_first_chunk::<FRAME>().ok_or(Refused::Unreadable)?;
+    let [0, length @ ..] = frame else { return Err(Refused::Unreadable) };
+    let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+    if message.len() == length { Ok(message) } else { Err(Refused::Unreadable) }
+}
+
+fn who(caller: &Caller) -> String {
+    let roles = caller.roles().unwrap_or_default();
+    let roles = roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if roles.is_empty() { "a caller without a role".to_owned() } else { roles.join(", ") }
+}
+
+fn refusal(refused: &Refused) -> Response {
+    let status: Status = status_of(refused);
+    status.into_http()
+}
+
+#[cfg(test)]
+mod tests;
