@@ -39,13 +39,18 @@ class World:
                 self.ports[component] = free.getsockname()[1]
         return self.ports[component]
 
+    def path(self, component, path):
+        """Where a path of a pod is here."""
+        return pathlib.Path(f"{self.folder}/{component}{path}")
+
     def local(self, text, component=""):
         """`text`, with what stands for other places put in."""
         text = text.replace("0.0.0.0:50051", f"127.0.0.1:{self.port(component)}")
+        text = text.replace("0.0.0.0:9464", f"127.0.0.1:{self.port(component + '-ops')}")
         for name in [*chart.SERVICES, "suite"]:
-            text = text.replace(f"http://perennial-{name}:50051", f"http://127.0.0.1:{self.port(name)}")
+            text = text.replace(f"://perennial-{name}:50051", f"://127.0.0.1:{self.port(name)}")
         mounted = text.startswith(("/var/lib/perennial", "/etc/perennial", "/tmp"))
-        return self.folder + text if mounted else text
+        return str(self.path(component, text)) if mounted else text
 
     def secret(self, reference):
         """The value of a key of a Secret."""
@@ -65,14 +70,17 @@ class World:
                 found[name] = self.local(value, component)
         return found
 
-    def mount(self, pod, objects):
-        """Makes the files that the volumes of `pod` would hold."""
+    def mount(self, document, objects):
+        """Makes the files that the volumes of its pod would hold."""
+        component, pod = chart.component(document), chart.pod_of(document)
         maps = {found["metadata"]["name"]: found["data"] for found in chart.of_kind(objects, "ConfigMap")}
         mounts = {mount["name"]: mount["mountPath"] for found in chart.containers(pod) for mount in found.get("volumeMounts", [])}
         for path in mounts.values():
-            pathlib.Path(self.folder + path).mkdir(parents=True, exist_ok=True)
+            self.path(component, path).mkdir(parents=True, exist_ok=True)
         for volume in pod["spec"].get("volumes", []):
-            folder = pathlib.Path(self.folder + mounts[volume["name"]])
+            folder = self.path(component, mounts[volume["name"]])
+            if volume["name"] == "tls":
+                self.certify(folder, chart.by_component(objects, "Certificate")[component])
             for source in volume.get("projected", {}).get("sources", []):
                 if "configMap" in source:
                     for name, text in maps[source["configMap"]["name"]].items():
@@ -80,12 +88,25 @@ class World:
                 for item in source.get("secret", {}).get("items", []):
                     (folder / item["path"]).write_text(self.secret({"name": "", "key": ""}))
             for item in volume.get("secret", {}).get("items", []):
-                certificate(folder / item["path"])
+                openssl("-subj", "/CN=company", "-keyout", "/dev/null", "-out", folder / item["path"])
+
+    def certify(self, folder, wanted):
+        """Does what cert-manager would do."""
+        authority, key = self.path("authority", ".crt"), self.path("authority", ".key")
+        if not authority.exists():
+            openssl("-subj", "/CN=authority", "-keyout", key, "-out", authority)
+        names = ",".join(f"DNS:{name}" for name in wanted["spec"]["dnsNames"])
+        openssl(
+            *("-subj", "/CN=pod", "-CA", authority, "-CAkey", key),
+            *("-addext", f"subjectAltName={names},IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-keyout", folder / "tls.key", "-out", folder / "tls.crt"),
+        )
+        (folder / "ca.crt").write_bytes(authority.read_bytes())
 
     def start(self, document, objects):
-        component, pod = chart.component(document), chart.pod_of(document)
-        self.mount(pod, objects)
-        [container] = chart.containers(pod)
+        component = chart.component(document)
+        self.mount(document, objects)
+        [container] = chart.containers(chart.pod_of(document))
         log = open(f"{self.folder}/{component}.log", "w+")
         process = subprocess.Popen([self.binary, *container["args"]], env=self.environment(container, component), stderr=log)
         self.running[component] = process
@@ -104,11 +125,12 @@ class World:
 
     def run(self, container, component):
         """Runs a container to its end, and returns its exit code."""
-        words = [self.local(word) for word in container["args"]]
+        words = [self.local(word, component) for word in container["args"]]
         done = subprocess.run([self.binary, *words], env=self.environment(container, component), capture_output=True, text=True, timeout=PATIENCE)
         return done.returncode, done.stdout + done.stderr
 
-    def succeeds(self, document):
+    def succeeds(self, document, objects):
+        self.mount(document, objects)
         for container in chart.containers(chart.pod_of(document)):
             code, output = self.run(container, chart.component(document))
             assert code == 0, f"{document['metadata']['name']}, {container['name']}: {code}\n{output}"
@@ -121,9 +143,9 @@ class World:
         return time.monotonic() - begin
 
 
-def certificate(path):
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=company -keyout /dev/null -out"
-    subprocess.run([*command.split(), str(path)], check=True, capture_output=True)
+def openssl(*words):
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
+    subprocess.run([*command.split(), *map(str, words)], check=True, capture_output=True)
 
 
 def postgres(folder):
@@ -141,23 +163,24 @@ def one(objects, kind):
 
 
 def services(world):
-    # Drains are as long as they are said to be; a short one is enough here.
-    objects = chart.objects(chart.merged(chart.values("ha"), {"defaults": {"drainSeconds": 1}}))
+    # Drains are as long as they are said to be; a short one is enough here, where there is no issuer of tokens either.
+    here = {"defaults": {"drainSeconds": 1}, "identity": {"issuer": ""}}
+    objects = chart.objects(chart.merged(chart.values("ha"), here))
     servers = chart.of_kind(objects, "Deployment")
     early = world.start(servers[0], objects)
     assert early.wait(PATIENCE) != 0, "a server must not start before its database was migrated"
     job = one(objects, "Job")
-    world.succeeds(job)
-    world.succeeds(job)
+    world.succeeds(job, objects)
+    world.succeeds(job, objects)
     for document in servers:
         world.start(document, objects)
     for document in servers:
         world.serves(chart.component(document))
     print("four services: migrated twice, and serve")
     test = one(objects, "Pod")
-    world.succeeds(test)
+    world.succeeds(test, objects)
     audit = one(objects, "CronJob")
-    world.succeeds(audit)
+    world.succeeds(audit, objects)
     print("helm test and the audit succeed")
     by_name = {chart.component(document): document for document in servers}
     for service, noticed in NOTICED.items():
@@ -183,8 +206,8 @@ def all_in_one(world):
     suite = one(objects, "StatefulSet")
     world.start(suite, objects)
     world.serves("suite")
-    world.succeeds(one(objects, "Pod"))
-    files = {path.name for path in pathlib.Path(world.folder + "/var/lib/perennial").iterdir()}
+    world.succeeds(one(objects, "Pod"), objects)
+    files = {path.name for path in world.path("suite", "/var/lib/perennial").iterdir()}
     assert {f"{service}.db" for service in chart.SERVICES} <= files, files
     [container] = chart.containers(chart.pod_of(suite))
     code, output = world.run({**container, "args": ["audit"]}, "suite")

@@ -68,7 +68,7 @@ class Network(unittest.TestCase):
             for name, value in chart.environment(chart.pod_of(document)["spec"]["containers"][0]).items():
                 if name.endswith("_ADDRESS"):
                     called = name.removeprefix("PERENNIAL_").removesuffix("_ADDRESS").lower()
-                    self.assertEqual(f"http://perennial-{called}:{GRPC}", value)
+                    self.assertEqual(f"https://perennial-{called}:{GRPC}", value)
                     given.add((service, called))
         self.assertEqual(ARROWS, given)
 
@@ -88,9 +88,9 @@ class Network(unittest.TestCase):
         self.assertEqual({**expected, "renewal": [DNS, 443, 5432], "test": [DNS]}, found)
 
         found = {name: outside(policy) for name, policy in policies(chart.values("ha")).items()}
-        served = [DNS, 4317, 6432]
+        served = [DNS, 443, 4317, 6432, 8443]
         expected = {"catalog": served, "wallet": served, "scheduler": served, "migration": [DNS, 6432], "audit": [DNS, 6432]}
-        self.assertEqual({**expected, "renewal": [DNS, 443, 4317, 6432, 50061], "test": [DNS]}, found)
+        self.assertEqual({**expected, "renewal": [DNS, 443, 4317, 6432, 8443, 50061], "test": [DNS]}, found)
 
         found = {name: outside(policy) for name, policy in policies(chart.values("all-in-one")).items()}
         self.assertEqual({"suite": [DNS, 443], "test": [DNS]}, found)

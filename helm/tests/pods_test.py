@@ -5,7 +5,7 @@ import unittest
 
 import chart
 
-PORT = 50051
+PORT, OPS = 50051, 9464
 
 # Where a process may write.
 WRITABLE = {"/var/lib/perennial": "persistentVolumeClaim", "/tmp": "emptyDir"}
@@ -28,15 +28,18 @@ def selected(selector, pods):
 
 
 class Pods(unittest.TestCase):
-    def test_servers_are_probed_by_grpc_on_their_port(self):
+    def test_servers_are_probed_by_grpc_where_no_tls_is_asked_for(self):
         self.assertEqual(9, len(list(servers())))
         for name, _, pod in servers():
             with self.subTest(pod=name):
                 [container] = chart.containers(pod)
-                self.assertEqual([{"name": "grpc", "containerPort": PORT}], container["ports"])
-                self.assertTrue(chart.environment(container)["PERENNIAL_LISTEN"].endswith(f":{PORT}"))
+                found = chart.environment(container)
+                ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+                self.assertEqual({"grpc": PORT, "ops": OPS}, ports)
+                self.assertTrue(found["PERENNIAL_LISTEN"].endswith(f":{PORT}"))
+                self.assertTrue(found["PERENNIAL_OPS_LISTEN"].endswith(f":{OPS}"))
                 for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                    self.assertEqual({"port": PORT}, container[probe]["grpc"])
+                    self.assertEqual({"port": OPS}, container[probe]["grpc"])
                 # Looking away comes long before being killed.
                 ready, alive = container["readinessProbe"], container["livenessProbe"]
                 self.assertLess(3 * ready["periodSeconds"] * ready["failureThreshold"], alive["periodSeconds"] * alive["failureThreshold"] + 1)

@@ -5,8 +5,9 @@ import unittest
 
 import chart
 
-# What the chart gives no pod: a clock that only its owner moves is for integrators, who run `serve` themselves.
-ELSEWHERE = {"--sandbox-clock"}
+# What the chart gives no pod: services prove themselves by certificates, and a clock that only its owner moves is for
+# integrators, who run `serve` themselves.
+ELSEWHERE = {"PERENNIAL_SERVICE_TOKEN_FILE", "--sandbox-clock"}
 
 # Variables of others that the program's libraries, or Kubernetes, know.
 FOREIGN = {"PGSSLMODE", "PGSSLROOTCERT", "SQLITE_TMPDIR", "OTEL_RESOURCE_ATTRIBUTES", "POD_NAME"}
@@ -71,6 +72,7 @@ class Program(unittest.TestCase):
             own = set(settings(source(f"services/{service}/src", "libs/platform/src")))
             # Where the wallet is, the scheduler reads by the same setting as renewal.
             own |= {"PERENNIAL_WALLET_ADDRESS"} if service == "scheduler" else set()
+            own -= ELSEWHERE | {"PERENNIAL_INSECURE"}
             given = set(chart.environment(chart.pod_of(document)["spec"]["containers"][0])) - FOREIGN
             self.assertEqual(own, given)
 

@@ -19,13 +19,17 @@ def commands():
     return "".join(blocks("sh")).replace("\\\n", " ").splitlines()
 
 
+def snippets():
+    return [part for text in blocks("yaml") for part in text.split("---\n")]
+
+
 def installs():
     """What `helm install` and `helm upgrade` are told by `--set`."""
     for line in commands():
         if line.startswith(("helm install", "helm upgrade")):
             values = {}
             for path, value in re.findall(r"--set ([\w.]+)=(\S+)", line):
-                nested = value
+                nested = {"true": True}.get(value, value)
                 for key in reversed(path.split(".")):
                     nested = {key: nested}
                 values = chart.merged(values, nested)
@@ -67,6 +71,13 @@ class Readme(unittest.TestCase):
         self.assertIn("helm install", first)
         self.assertEqual(needed(chart.objects(values)), made)
 
+    def test_the_issuer_of_the_installation_is_the_one_that_the_chart_asks(self):
+        made = {found["metadata"]["name"] for found in map(chart.load, snippets()) if found.get("kind") == "Issuer"}
+        (_, values), *_ = installs()
+        asked = {found["spec"]["issuerRef"]["name"] for found in chart.of_kind(chart.objects(values), "Certificate")}
+        self.assertEqual(1, len(asked))
+        self.assertLessEqual(asked, made)
+
     def test_commands_set_what_there_is(self):
         found = list(installs())
         self.assertEqual(3, len(found))
@@ -81,15 +92,17 @@ class Readme(unittest.TestCase):
                 self.assertEqual(tag, container["image"])
 
     def test_snippets_are_values_or_manifests(self):
-        for text in blocks("yaml"):
+        for text in snippets():
             snippet = chart.load(text)
-            if "kind" in snippet:
+            if snippet.get("apiVersion", "").startswith("cert-manager.io/"):
+                self.assertIn(snippet["kind"], ("Issuer", "Certificate"))
+            elif "kind" in snippet:
                 kubernetes_validate.validate(snippet, "1.37", strict=True)
             else:
                 self.assertEqual("", chart.refused(snippet), text)
 
     def test_the_callbacks_are_let_in_by_their_path_to_a_service_that_there_is(self):
-        [ingress] = [found for found in map(chart.load, blocks("yaml")) if found.get("kind") == "Ingress"]
+        [ingress] = [found for found in map(chart.load, snippets()) if found.get("kind") == "Ingress"]
         [path] = ingress["spec"]["rules"][0]["http"]["paths"]
         self.assertIn('"/v1/channels/', (chart.ROOT / "services/wallet/src/http.rs").read_text())
         self.assertEqual("/v1/channels/", path["path"])
@@ -128,5 +141,5 @@ class Readme(unittest.TestCase):
         known |= {".".join(name.split(".")[:end]) for name in known for end in range(1, 9)}
         guide = TEXT.split(readme.BEGIN)[0]
         for name in re.findall(r"`([a-zA-Z]+\.[a-zA-Z.]+)`", guide):
-            if name.split(".")[0] in tops:
+            if name.split(".")[0] in tops and not name.endswith((".crt", ".key")):
                 self.assertIn(name, known)

@@ -5,7 +5,7 @@ import unittest
 
 import chart
 
-SECRET = re.compile("URL$|SECRET|PASSWORD|TOKEN|CREDENTIAL|PRIVATE_KEY")
+SECRET = re.compile("(URL|SECRET|PASSWORD|TOKEN|CREDENTIALS|PRIVATE_KEY)$")
 
 
 def referred(pod):
@@ -70,7 +70,7 @@ class Secrets(unittest.TestCase):
             for document in chart.objects(chart.values(example)):
                 hook = document["metadata"].get("annotations", {}).get(chart.HOOK)
                 expected = {"migration": "pre-install,pre-upgrade", "test": "test"}.get(chart.component(document))
-                if document["kind"] == "NetworkPolicy" and hook is None:
+                if document["kind"] in ("NetworkPolicy", "Certificate") and hook is None:
                     expected = None
                 self.assertEqual(expected, hook, document["metadata"]["name"])
 

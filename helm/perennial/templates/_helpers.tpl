@@ -36,6 +36,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* Refuses what the program would refuse, before it is installed. */}}
+{{- define "perennial.secured" -}}
+{{- if .Values.insecure -}}
+{{- if or .Values.tls.enabled .Values.identity.issuer -}}
+{{- fail "insecure contradicts tls and identity" -}}
+{{- end -}}
+{{- else if not (or .Values.tls.enabled (and .Values.identity.issuer (eq .Values.mode "all-in-one"))) -}}
+{{- fail "say by what callers are known: tls.enabled (all in one: or identity.issuer), or insecure=true for everybody" -}}
+{{- end -}}
+{{- if and .Values.identity.issuer (not .Values.identity.audience) -}}
+{{- fail "identity.audience is needed with identity.issuer" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of (dict "root" $ "component" NAME): where a component is called. */}}
+{{- define "perennial.address" -}}
+{{- printf "%s://%s:50051" (ternary "https" "http" .root.Values.tls.enabled) (include "perennial.name" .) -}}
+{{- end -}}
+
 {{/* Which service calls which: the only arrows inside the suite. */}}
 {{- define "perennial.calls" -}}
 catalog: []
@@ -49,6 +68,7 @@ What runs, as JSON: name to settings. `roles` are the words after `serve` (none:
 `runs` the services in it.
 */}}
 {{- define "perennial.workloads" -}}
+{{- include "perennial.secured" . -}}
 {{- $workloads := dict -}}
 {{- if eq .Values.mode "all-in-one" -}}
 {{- $fixed := dict "replicas" 1 "autoscaling" (dict "enabled" false) "roles" list "runs" (keys .Values.services | sortAlpha) -}}

@@ -85,6 +85,12 @@ spec:
 {{- include "perennial.to" (dict "peers" .peers "ports" (list (regexFind "[0-9]+$" .otlpEndpoint))) }}
 {{- end }}
 {{- end }}
+{{- with $values.identity }}
+{{- range (list .issuer .keys | compact | uniq) }}
+{{- $port := regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default "443" }}
+{{- include "perennial.to" (dict "peers" $values.identity.peers "ports" (list $port)) }}
+{{- end }}
+{{- end }}
 {{- if has "renewal" .workload.runs }}
 {{- with $values.networkPolicy.webhooks }}
 {{- if .peers }}

@@ -56,23 +56,26 @@ containers:
     ports:
       - name: grpc
         containerPort: 50051
+      - name: ops
+        containerPort: 9464
     env: {{- include "perennial.env" . | nindent 6 }}
+    # Kubelets cannot do TLS: health has a port of its own.
     # As long as migrating SQLite may take; on PostgreSQL a process starts at once or not at all.
     startupProbe:
       grpc:
-        port: 50051
+        port: 9464
       periodSeconds: 2
       timeoutSeconds: 2
       failureThreshold: 150
     readinessProbe:
       grpc:
-        port: 50051
+        port: 9464
       periodSeconds: 5
       timeoutSeconds: 3
       failureThreshold: 2
     livenessProbe:
       grpc:
-        port: 50051
+        port: 9464
       periodSeconds: 10
       timeoutSeconds: 5
       failureThreshold: 6
@@ -105,7 +108,7 @@ spec:
   {{- if gt (len .workload.roles) 0 }}
   {{- include "perennial.spread" . | nindent 2 }}
   {{- end }}
-  {{- include "perennial.server" . | nindent 2 }}
+  {{- include "perennial.server" . | trim | nindent 2 }}
 {{- end -}}
 
 {{/* Of (dict "root" $ "component" NAME "workload" SETTINGS): where its pods go, each revision by itself. */}}

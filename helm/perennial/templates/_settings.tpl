@@ -4,12 +4,17 @@
 {{- $calls := include "perennial.calls" . | fromYaml -}}
 - name: PERENNIAL_LISTEN
   value: {{ printf "%s:50051" $values.listenAddress | quote }}
+- name: PERENNIAL_OPS_LISTEN
+  value: {{ printf "%s:9464" $values.listenAddress | quote }}
 - name: PERENNIAL_REQUEST_TIMEOUT_SECONDS
   value: {{ .workload.requestTimeoutSeconds | int64 | quote }}
 - name: PERENNIAL_DRAIN_SECONDS
   value: {{ .workload.drainSeconds | int64 | quote }}
+- name: PERENNIAL_CONNECTION_SECONDS
+  value: {{ .workload.connectionSeconds | int64 | quote }}
 - name: PERENNIAL_LOG
   value: {{ .workload.log | quote }}
+{{- include "perennial.identityEnv" . }}
 {{- with $values.telemetry.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
@@ -29,7 +34,7 @@
 {{- include "perennial.caEnv" .root }}
 {{- range $peers }}
 - name: PERENNIAL_{{ upper . }}_ADDRESS
-  value: http://{{ include "perennial.name" (dict "root" $.root "component" .) }}:50051
+  value: {{ include "perennial.address" (dict "root" $.root "component" .) }}
 {{- end }}
 {{- else }}
 - name: PERENNIAL_DATA_DIR
@@ -109,6 +114,88 @@
       key: {{ $key }}
 {{- end -}}
 
+{{/* By what callers are known, and what this process proves. Of (dict "root" $ "component" NAME "workload" SETTINGS). */}}
+{{- define "perennial.identityEnv" }}
+{{- $values := .root.Values }}
+{{- if $values.insecure }}
+- name: PERENNIAL_INSECURE
+  value: "true"
+{{- else }}
+{{- if $values.tls.enabled }}
+{{- include "perennial.tlsEnv" . }}
+{{- $roles := list (printf "%s=platform" (include "perennial.certified" (dict "root" .root "component" "test"))) }}
+{{- if .workload.roles }}
+{{- range $caller, $called := include "perennial.calls" . | fromYaml }}
+{{- if has $.component $called }}
+{{- $roles = append $roles (printf "%s=service:%s" (include "perennial.certified" (dict "root" $.root "component" $caller)) $caller) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $role := $values.identity.certificateRoles }}
+{{- $roles = append $roles (printf "%s=%s" $name $role) }}
+{{- end }}
+- name: PERENNIAL_CERTIFICATE_ROLES
+  value: {{ join "," $roles | quote }}
+{{- end }}
+{{- with $values.identity }}
+{{- if .issuer }}
+- name: PERENNIAL_OIDC_ISSUER
+  value: {{ .issuer | quote }}
+- name: PERENNIAL_OIDC_AUDIENCE
+  value: {{ .audience | quote }}
+{{- with .keys }}
+- name: PERENNIAL_OIDC_KEYS
+  value: {{ . | quote }}
+{{- end }}
+- name: PERENNIAL_OIDC_ROLES_CLAIM
+  value: {{ .rolesClaim | quote }}
+{{- $roles := list }}
+{{- range $subject, $role := .subjectRoles }}
+{{- $roles = append $roles (printf "%s=%s" $subject $role) }}
+{{- end }}
+{{- with $roles }}
+- name: PERENNIAL_OIDC_SUBJECT_ROLES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+- name: PERENNIAL_CALLS_PER_SECOND
+  value: {{ .callsPerSecond | int64 | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "perennial.tlsEnv" }}
+- name: PERENNIAL_TLS_CERT_FILE
+  value: /etc/perennial/tls/tls.crt
+- name: PERENNIAL_TLS_KEY_FILE
+  value: /etc/perennial/tls/tls.key
+- name: PERENNIAL_TLS_CA_FILE
+  value: /etc/perennial/tls/ca.crt
+{{- end -}}
+
+{{/* Of (dict "root" $ "component" NAME): the name that its certificate proves. */}}
+{{- define "perennial.certified" -}}
+{{- printf "%s.%s.svc" (include "perennial.name" .) .root.Release.Namespace -}}
+{{- end -}}
+
+{{- define "perennial.tlsMount" -}}
+- name: tls
+  mountPath: /etc/perennial/tls
+  readOnly: true
+{{- end -}}
+
+{{/* Of (dict "root" $ "component" NAME "tlsSecret" NAME): the volume of a certificate. */}}
+{{- define "perennial.tlsVolume" -}}
+{{- $secret := .tlsSecret -}}
+{{- if and (not $secret) .root.Values.tls.certManager.enabled -}}
+{{- $secret = printf "%s-tls" (include "perennial.name" .) -}}
+{{- end -}}
+- name: tls
+  secret:
+    secretName: {{ required (printf "tlsSecret of %s is needed, or tls.certManager.enabled" .component) $secret }}
+    defaultMode: 0440
+{{- end -}}
+
 {{/* Of the root: how PostgreSQL is known to be PostgreSQL. */}}
 {{- define "perennial.caEnv" }}
 {{- if .Values.postgresql.caSecret.name }}
@@ -155,6 +242,9 @@ channels:
 {{/* Of (dict "root" $ "component" NAME "workload" SETTINGS). */}}
 {{- define "perennial.mounts" -}}
 {{- $values := .root.Values -}}
+{{- if $values.tls.enabled }}
+{{ include "perennial.tlsMount" . }}
+{{- end }}
 {{- if not .workload.roles }}
 - name: data
   mountPath: /var/lib/perennial
@@ -177,6 +267,9 @@ channels:
 
 {{- define "perennial.volumes" -}}
 {{- $values := .root.Values -}}
+{{- if $values.tls.enabled }}
+{{ include "perennial.tlsVolume" (dict "root" .root "component" .component "tlsSecret" .workload.tlsSecret) }}
+{{- end }}
 {{- if not .workload.roles }}
 {{- with .workload.storage.existingClaim }}
 - name: data
