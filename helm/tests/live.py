@@ -48,7 +48,8 @@ class World:
         text = text.replace("0.0.0.0:50051", f"127.0.0.1:{self.port(component)}")
         text = text.replace("0.0.0.0:9464", f"127.0.0.1:{self.port(component + '-ops')}")
         for name in [*chart.SERVICES, "suite"]:
-            text = text.replace(f"://perennial-{name}:50051", f"://127.0.0.1:{self.port(name)}")
+            for host in (f"perennial-{name}", f"perennial-{name}-headless"):
+                text = text.replace(f"://{host}:50051", f"://127.0.0.1:{self.port(name)}")
         mounted = text.startswith(("/var/lib/perennial", "/etc/perennial", "/tmp"))
         return str(self.path(component, text)) if mounted else text
 

@@ -68,7 +68,7 @@ class Network(unittest.TestCase):
             for name, value in chart.environment(chart.pod_of(document)["spec"]["containers"][0]).items():
                 if name.endswith("_ADDRESS"):
                     called = name.removeprefix("PERENNIAL_").removesuffix("_ADDRESS").lower()
-                    self.assertEqual(f"https://perennial-{called}:{GRPC}", value)
+                    self.assertEqual(f"https://perennial-{called}-headless:{GRPC}", value)
                     given.add((service, called))
         self.assertEqual(ARROWS, given)
 

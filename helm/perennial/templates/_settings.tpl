@@ -34,7 +34,7 @@
 {{- include "perennial.caEnv" .root }}
 {{- range $peers }}
 - name: PERENNIAL_{{ upper . }}_ADDRESS
-  value: {{ include "perennial.address" (dict "root" $.root "component" .) }}
+  value: {{ include "perennial.address" (dict "root" $.root "component" (print . "-headless")) }}
 {{- end }}
 {{- else }}
 - name: PERENNIAL_DATA_DIR
