@@ -120,6 +120,7 @@ class Pods(unittest.TestCase):
                 [port] = service["spec"]["ports"]
                 self.assertEqual((PORT, "grpc"), (port["port"], port["targetPort"]))
                 headless = service["metadata"]["name"].endswith("-headless")
+                self.assertEqual("kubernetes.io/h2c" if example == "all-in-one" else "https", port["appProtocol"])
                 self.assertEqual("None" if headless else None, service["spec"].get("clusterIP"))
             names = {service["metadata"]["name"] for service in services}
             self.assertEqual(names, {name.removesuffix("-headless") + suffix for name in names for suffix in ("", "-headless")})
