@@ -5,7 +5,7 @@ import unittest
 import helm_python as helm
 
 import chart
-from network_test import ARROWS
+from network_test import ARROWS, outside
 
 SECURED = ("minimal", "ha")
 
@@ -101,6 +101,19 @@ class Identity(unittest.TestCase):
             self.assertEqual("product:vm", roles(variables)["console.consoles.svc"])
             self.assertEqual("500", variables["PERENNIAL_CALLS_PER_SECOND"])
 
+    def test_keys_of_an_issuer_who_cannot_be_asked_are_mounted(self):
+        kept = {"keys": "", "keysConfigMap": {"name": "issuer", "key": "keys"}}
+        objects = chart.objects(chart.merged(chart.values("ha"), {"identity": kept}))
+        for document in chart.of_kind(objects, "Deployment"):
+            pod = chart.pod_of(document)
+            [container] = chart.containers(pod)
+            self.assertEqual("/etc/perennial/issuer/keys.json", chart.environment(container)["PERENNIAL_OIDC_KEYS"])
+            self.assertIn({"name": "issuer", "mountPath": "/etc/perennial/issuer", "readOnly": True}, container["volumeMounts"])
+            source = {"name": "issuer", "items": [{"key": "keys", "path": "keys.json"}]}
+            self.assertIn({"name": "issuer", "configMap": source}, pod["spec"]["volumes"])
+        for name in ("catalog", "wallet", "scheduler"):
+            self.assertEqual([53, 4317, 6432], outside(chart.by_component(objects, "NetworkPolicy")[name]))
+
     def test_nobody_is_let_in_unasked_unless_it_is_said(self):
         one = {"image": {"repository": "r"}, "mode": "all-in-one"}
         issuer = {"identity": {"issuer": "https://i.example.com", "audience": "a"}}
@@ -112,7 +125,10 @@ class Identity(unittest.TestCase):
             ({**one, **issuer, "insecure": True}, "contradicts"),
             ({**one, **tls, "insecure": True}, "contradicts"),
             ({**one, "identity": {"issuer": "https://i.example.com"}}, "audience is needed"),
-            ({**one, **tls}, "tlsSecret of .* is needed"),
+            ({**one, "identity": {"issuer": "https://i.example.com", "audience": "a", "keys": "https://i", "keysConfigMap": {"name": "keys"}}}, "contradicts"),
+            ({**one, **tls}, "jobs.tlsSecret is needed"),
+            ({**one, **tls, "jobs": {"tlsSecret": "t"}}, "allInOne.tlsSecret is needed"),
+            ({"image": {"repository": "r"}, **tls, "jobs": {"tlsSecret": "t"}}, "services.catalog.tlsSecret is needed"),
             ({**one, "tls": {"enabled": True, "certManager": {"enabled": True}}}, "issuer.name is needed"),
         ]:
             with self.subTest(values=values), self.assertRaisesRegex(helm.HelmError, why):

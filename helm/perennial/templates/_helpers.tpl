@@ -48,6 +48,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and .Values.identity.issuer (not .Values.identity.audience) -}}
 {{- fail "identity.audience is needed with identity.issuer" -}}
 {{- end -}}
+{{- if and .Values.identity.keys .Values.identity.keysConfigMap.name -}}
+{{- fail "identity.keys contradicts identity.keysConfigMap" -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Of (dict "root" $ "component" NAME): where a component is called. */}}

@@ -86,7 +86,7 @@ spec:
 {{- end }}
 {{- end }}
 {{- with $values.identity }}
-{{- range (list .issuer .keys | compact | uniq) }}
+{{- range (ternary (list .issuer .keys | compact | uniq) list (empty .keysConfigMap.name)) }}
 {{- $port := regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default "443" }}
 {{- include "perennial.to" (dict "peers" $values.identity.peers "ports" (list $port)) }}
 {{- end }}

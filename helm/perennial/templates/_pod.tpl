@@ -56,10 +56,10 @@ containers:
     ports:
       - name: grpc
         containerPort: 50051
+      # Kubelets cannot do TLS: health has a port of its own.
       - name: ops
         containerPort: 9464
     env: {{- include "perennial.env" . | nindent 6 }}
-    # Kubelets cannot do TLS: health has a port of its own.
     # As long as migrating SQLite may take; on PostgreSQL a process starts at once or not at all.
     startupProbe:
       grpc:

@@ -143,7 +143,7 @@
   value: {{ .issuer | quote }}
 - name: PERENNIAL_OIDC_AUDIENCE
   value: {{ .audience | quote }}
-{{- with .keys }}
+{{- with ternary .keys "/etc/perennial/issuer/keys.json" (empty .keysConfigMap.name) }}
 - name: PERENNIAL_OIDC_KEYS
   value: {{ . | quote }}
 {{- end }}
@@ -192,7 +192,8 @@
 {{- end -}}
 - name: tls
   secret:
-    secretName: {{ required (printf "tlsSecret of %s is needed, or tls.certManager.enabled" .component) $secret }}
+    {{- $owner := get (dict "suite" "allInOne" "test" "jobs") .component | default (print "services." .component) }}
+    secretName: {{ required (printf "%s.tlsSecret is needed, or tls.certManager.enabled" $owner) $secret }}
     defaultMode: 0440
 {{- end -}}
 
@@ -245,6 +246,11 @@ channels:
 {{- if $values.tls.enabled }}
 {{ include "perennial.tlsMount" . }}
 {{- end }}
+{{- if and $values.identity.issuer $values.identity.keysConfigMap.name }}
+- name: issuer
+  mountPath: /etc/perennial/issuer
+  readOnly: true
+{{- end }}
 {{- if not .workload.roles }}
 - name: data
   mountPath: /var/lib/perennial
@@ -269,6 +275,16 @@ channels:
 {{- $values := .root.Values -}}
 {{- if $values.tls.enabled }}
 {{ include "perennial.tlsVolume" (dict "root" .root "component" .component "tlsSecret" .workload.tlsSecret) }}
+{{- end }}
+{{- with $values.identity }}
+{{- if and .issuer .keysConfigMap.name }}
+- name: issuer
+  configMap:
+    name: {{ .keysConfigMap.name }}
+    items:
+      - key: {{ .keysConfigMap.key }}
+        path: keys.json
+{{- end }}
 {{- end }}
 {{- if not .workload.roles }}
 {{- with .workload.storage.existingClaim }}
