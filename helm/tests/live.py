@@ -3,7 +3,7 @@
     helm/tests/run --live target/debug/perennial
 
 Containers become processes with exactly their arguments and variables; Secrets, mounts and names of Services become files and
-ports. PostgreSQL is the tests' own. Kubernetes itself is left out: probes, policies and hooks only as far as they are commands.
+ports. PostgreSQL is the tests' own. Kubernetes itself is left out: policies, and hooks beyond their commands.
 """
 
 import base64
@@ -19,6 +19,9 @@ import time
 import chart
 
 PATIENCE = 30
+
+# How long `helm test` waits by default, and so how long any command may take.
+HELM_TEST = 300
 
 # Which containers of `helm test` fail when a service is gone: its own, and the one that has the arrows taken.
 NOTICED = {service: {service, "scheduler"} for service in chart.SERVICES}
@@ -115,19 +118,16 @@ class World:
 
     def serves(self, component):
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                log = pathlib.Path(f"{self.folder}/{component}.log").read_text()
-                if '"message":"serving"' in log and probe.connect_ex(("127.0.0.1", self.port(component))) == 0:
-                    return
-            assert self.running[component].poll() is None, log
+        while time.monotonic() < until and self.running[component].poll() is None:
+            if ready(self.port(component + "-ops")):
+                return
             time.sleep(0.05)
-        raise AssertionError(f"{component} does not serve:\n{log}")
+        raise AssertionError(f"{component} does not serve:\n{pathlib.Path(f'{self.folder}/{component}.log').read_text()}")
 
     def run(self, container, component):
         """Runs a container to its end, and returns its exit code."""
         words = [self.local(word, component) for word in container["args"]]
-        done = subprocess.run([self.binary, *words], env=self.environment(container, component), capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run([self.binary, *words], env=self.environment(container, component), capture_output=True, text=True, timeout=HELM_TEST)
         return done.returncode, done.stdout + done.stderr
 
     def succeeds(self, document, objects):
@@ -142,6 +142,15 @@ class World:
         process.send_signal(signal.SIGTERM)
         assert process.wait(patience) == 0, component
         return time.monotonic() - begin
+
+
+def ready(port):
+    """Asks for health as a kubelet does, by gRPC and without TLS."""
+    command = f"curl --silent --max-time 5 --http2-prior-knowledge http://127.0.0.1:{port}/grpc.health.v1.Health/Check"
+    headers = ["--header", "content-type: application/grpc", "--header", "te: trailers"]
+    done = subprocess.run([*command.split(), *headers, "--data-binary", "@-"], input=bytes(5), capture_output=True)
+    # A message of two bytes: field 1 is SERVING.
+    return done.stdout == bytes([0, 0, 0, 0, 2, 8, 1])
 
 
 def openssl(*words):
