@@ -4,6 +4,7 @@ import re
 import unittest
 
 import chart
+from program_test import number, source
 
 PORT, OPS = 50051, 9464
 
@@ -89,6 +90,15 @@ class Pods(unittest.TestCase):
             found = chart.environment(pod["spec"]["containers"][0])
             longest = int(found["PERENNIAL_DRAIN_SECONDS"]) + 2 * int(found["PERENNIAL_REQUEST_TIMEOUT_SECONDS"])
             self.assertGreater(pod["spec"]["terminationGracePeriodSeconds"], longest, name)
+
+    def test_a_pod_that_stops_serves_until_nobody_remembers_its_name(self):
+        # What cluster DNS is set up with by default, and how often our own clients ask it.
+        remembered = 30 + number(source("libs/platform/src"), r"LOOK_UP: Duration = Duration::from_secs\((\d+)\)")
+        for document in chart.of_kind(chart.objects(chart.values("minimal")), "Deployment"):
+            found = chart.environment(chart.pod_of(document)["spec"]["containers"][0])
+            self.assertGreater(int(found["PERENNIAL_DRAIN_SECONDS"]), remembered)
+        [suite] = chart.of_kind(chart.objects(chart.values("all-in-one")), "StatefulSet")
+        self.assertEqual("0", chart.environment(chart.pod_of(suite)["spec"]["containers"][0])["PERENNIAL_DRAIN_SECONDS"], "no other pod serves")
 
     def test_selectors_find_their_pods_and_no_others(self):
         for example in chart.EXAMPLES:
