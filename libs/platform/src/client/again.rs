@@ -20,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// while the service is unavailable: seven times at most, with a growing pause, and not when nobody
 /// waits for the answer any more. A connection that a stopping service drops before a word was said
 /// ends the call as cancelled. Each attempt goes to the next of the service's addresses.
+///
+/// What the service itself has answered is not asked again, also where it is that something does not
+/// work: it has tried, and where one service calls the next, attempts would multiply.
 pub async fn safe<T, Call>(mut call: impl FnMut() -> Call) -> Result<T, Status>
 where
     Call: Future<Output = Result<T, Status>>,
@@ -27,15 +30,19 @@ where
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         let result = call().await;
-        let again = |status: &Status| matches!(status.code(), Code::Unavailable | Code::Cancelled);
         let in_time = time_left().is_none_or(|left| left > pause);
-        if !(result.as_ref().is_err_and(again) && in_time) {
+        if !(result.as_ref().is_err_and(was_not_answered) && in_time) {
             return result;
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
     call().await
+}
+
+/// Whether the service is away, and somebody on the way to it says so.
+fn was_not_answered(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Cancelled) && reason(status).is_none()
 }
 
 /// Whether `status` leaves open what the call did: it timed out, its connection broke, or it lost

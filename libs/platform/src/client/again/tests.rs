@@ -35,16 +35,22 @@ fn refusals_are_passed_on_and_failures_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
-    let known = [(Code::Unavailable, 7), (Code::Cancelled, 7), (Code::FailedPrecondition, 1)];
-    for (code, attempts) in known {
+    for (status, attempts) in [
+        (Status::unavailable(""), 7),
+        (Status::cancelled(""), 7),
+        (Status::failed_precondition(""), 1),
+        // The service is there, and says that it cannot do it.
+        (no_answer("wallet", "its database is away"), 1),
+    ] {
         let mut made = 0;
         let result = safe(|| {
             made += 1;
-            async move { Err::<(), _>(Status::new(code, "")) }
+            let status = status.clone();
+            async move { Err::<(), _>(status) }
         })
         .await;
-        assert_eq!(result.unwrap_err().code(), code);
-        assert_eq!(made, attempts);
+        assert_eq!(result.unwrap_err().code(), status.code());
+        assert_eq!(made, attempts, "{status:?}");
     }
 }
 
@@ -53,6 +59,7 @@ async fn nothing_is_called_again_for_whom_nobody_waits_any_more() {
     let context = Context {
         caller: Caller::everybody(),
         deadline: tokio::time::Instant::now() + Duration::from_millis(120),
+        call: None,
     };
     let mut made = 0;
     let calls = safe(|| {
