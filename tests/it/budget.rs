@@ -2,7 +2,7 @@
 
 use platform::database::{Usage, process_usage};
 use proto::renewal::v1::order::State;
-use tests::{Backend, Layout, Suite, fixture::*};
+use tests::{Backend, Layout, Suite, fixture::*, issuer::Issuer};
 
 /// What making and paying an order of `count` instances in one call asks of all databases.
 async fn renewal_of(suite: &Suite, round: &str, count: usize) -> Usage {
@@ -29,6 +29,22 @@ async fn hold_to_the_budget(backend: Backend) {
     let two = renewal_of(&suite, "two", 2).await;
     let hundred = renewal_of(&suite, "hundred", 100).await;
     assert_eq!(two, hundred, "the number of statements must not grow with the batch");
+}
+
+/// Noting who asked for it costs a renewal one statement, and no transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noting_who_asked_costs_one_statement() {
+    let issuer = Issuer::new();
+    let mut asking = Suite::start_asking(Backend::Postgres, &issuer.words()).await;
+    asking.clients = asking.clients_of(&issuer.token(&["platform"]));
+    let mut usages = Vec::new();
+    for suite in [Suite::start(Backend::Postgres, Layout::OneProcess).await, asking] {
+        suite.jd("acme", 1_000_000_00).await;
+        renewal_of(&suite, "first", 1).await;
+        usages.push(renewal_of(&suite, "single", 1).await);
+    }
+    assert_eq!(usages[1].statements, usages[0].statements + 1, "{usages:?}");
+    assert_eq!(usages[1].transactions, usages[0].transactions);
 }
 
 /// What a page of `count` automatic renewals asks of all databases, half of them for want of money in

@@ -15,6 +15,8 @@ mod journeys;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod tidy;

@@ -1,7 +1,13 @@
 //! A client for each service, and the reasons that refusals carry.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures::TryFutureExt as _;
+use platform::client::Connection;
 use proto::{
     catalog::v1::catalog_service_client::CatalogServiceClient,
     renewal::{
@@ -31,6 +37,8 @@ use proto::{
 };
 use tonic::{
     Code, Request, Status,
+    body::Body,
+    codegen::{Service, StdError, http},
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
@@ -52,8 +60,34 @@ pub struct Clients {
     pub scheduler: Speaker,
 }
 
-/// A connection that says with each call who calls.
-pub type Speaker = InterceptedService<Channel, Bearer>;
+/// A connection to a service.
+#[derive(Debug, Clone)]
+pub enum Speaker {
+    /// In plain text, which says with each call who calls.
+    Plain(InterceptedService<Channel, Bearer>),
+    /// As the programs that are shipped have it.
+    Shipped(Connection),
+}
+
+impl Service<http::Request<Body>> for Speaker {
+    type Response = <Connection as Service<http::Request<Body>>>::Response;
+    type Error = StdError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, StdError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        match self {
+            Self::Plain(service) => service.poll_ready(context).map_err(Into::into),
+            Self::Shipped(service) => service.poll_ready(context).map_err(Into::into),
+        }
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        match self {
+            Self::Plain(service) => Box::pin(service.call(request).map_err(Into::into)),
+            Self::Shipped(service) => Box::pin(service.call(request).map_err(Into::into)),
+        }
+    }
+}
 
 /// The token that says who calls, if anything does.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +121,7 @@ fn speaker(port: u16, bearer: Bearer) -> Speaker {
         .expect("a valid address")
         .timeout(Duration::from_secs(30))
         .connect_lazy();
-    InterceptedService::new(channel, bearer)
+    Speaker::Plain(InterceptedService::new(channel, bearer))
 }
 
 impl Clients {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 const NAME: &str = "https://issuer.example";
 
 /// An issuer with one key, which is in a file.
+#[derive(Debug)]
 pub struct Issuer {
     key: EncodingKey,
     folder: TempDir,

@@ -18,5 +18,5 @@ mod suite;
 pub use self::{
     clients::{bad_fields, metadata, reason, refusal},
     fixture::at,
-    suite::{Another, Backend, Layout, SANDBOX_SECRET, Suite},
+    suite::{Another, Backend, Layout, Mutation, SANDBOX_SECRET, Suite},
 };

@@ -50,6 +50,13 @@ impl Process {
         self.child.wait().expect("a child of this process")
     }
 
+    /// Tells it to stop, as Kubernetes does, and waits until it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(told.expect("`kill` runs").success(), "the process runs");
+        self.wait()
+    }
+
     /// The most memory that it has had so far, in bytes.
     pub fn peak_memory_bytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());

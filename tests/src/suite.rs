@@ -1,8 +1,11 @@
 //! The suite, running on empty databases of its own.
 
 mod another;
+mod mutations;
 mod sandbox;
+mod secure;
 mod settings;
+mod start;
 
 use std::{
     ops::Deref,
@@ -13,8 +16,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use clap::Parser as _;
 use kernel::{Env, env::ManualClock};
-use perennial::{Cli, serve, suite::SuiteArgs};
-use platform::{fault::Fault, identity::IdentityArgs, serve::ServeArgs};
+use perennial::Cli;
+use platform::fault::Fault;
 use proto::{
     renewal::{
         internal::v1::{AdvanceRequest, DeliverDueRequest, DeliverDueResponse},
@@ -26,19 +29,18 @@ use proto::{
     wallet::v1::{ListVouchersRequest, Voucher},
 };
 use tempfile::TempDir;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use tonic::Status;
 
 use crate::{
     clients::{Bearer, Clients},
     clock::FileClock,
-    fixture::{at, new_id, order_of, selection},
-    postgres,
+    fixture::{new_id, order_of, selection},
     process::Process,
 };
 
-use self::settings::settings;
-pub use self::{another::Another, settings::SANDBOX_SECRET};
+use self::secure::Proofs;
+pub use self::{another::Another, mutations::Mutation, settings::SANDBOX_SECRET};
 
 /// The services, those that others call first.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
@@ -72,6 +74,8 @@ pub struct Suite {
     /// What the command line says of databases and channels, for every command that needs them.
     databases: Vec<String>,
     processes: Vec<Started>,
+    /// With what they prove who they are, if they do.
+    proofs: Option<Proofs>,
     _stop: Option<DropGuard>,
     folder: TempDir,
 }
@@ -92,15 +96,6 @@ struct Started {
     process: Process,
 }
 
-/// A command line with nothing but what the suite takes.
-#[derive(Debug, clap::Parser)]
-struct Line {
-    #[command(flatten)]
-    suite: SuiteArgs,
-    #[command(flatten)]
-    identity: IdentityArgs,
-}
-
 impl Deref for Suite {
     type Target = Clients;
 
@@ -109,116 +104,14 @@ impl Deref for Suite {
     }
 }
 
-/// The cluster of the test run, where it takes one.
-fn cluster_of(backend: Backend) -> String {
-    match backend {
-        Backend::Sqlite => String::new(),
-        Backend::Postgres => postgres::address(),
-    }
-}
-
 /// What keeps the scheduler from doing anything that a test has not asked for.
 const NO_SCHEDULES: [&str; 2] = ["--schedule-interval", "all=0"];
 
 impl Suite {
-    /// Starts the suite.
-    pub async fn start(backend: Backend, layout: Layout) -> Self {
-        Self::start_with(backend, layout, &[]).await
-    }
-
-    /// Starts the suite, with more `words` on its command line.
-    pub async fn start_with(backend: Backend, layout: Layout, words: &[String]) -> Self {
-        Self::start_on(&cluster_of(backend), backend, layout, words).await
-    }
-
-    /// The same; on PostgreSQL, in the cluster at `cluster`.
-    pub async fn start_on(
-        cluster: &str,
-        backend: Backend,
-        layout: Layout,
-        words: &[String],
-    ) -> Self {
-        let (mut databases, folder) = settings(cluster, backend).await;
-        databases.extend_from_slice(words);
-        match layout {
-            Layout::OneProcess => Self::in_one_process(databases, folder, &[]).await,
-            Layout::OneProcessOfItsOwn => {
-                Self::in_processes(&[&SERVICES], databases, folder, &NO_SCHEDULES)
-            }
-            Layout::FourProcesses => {
-                let groups: Vec<_> = SERVICES.iter().map(std::slice::from_ref).collect();
-                Self::in_processes(&groups, databases, folder, &NO_SCHEDULES)
-            }
-        }
-    }
-
-    /// Starts the suite in the test's own process, with callers who are asked who they are as `words` say.
-    pub async fn start_asking(backend: Backend, words: &[String]) -> Self {
-        let (databases, folder) = settings(&cluster_of(backend), backend).await;
-        Self::in_one_process(databases, folder, words).await
-    }
-
-    /// In the test's own process, which is also told `more`.
-    async fn in_one_process(databases: Vec<String>, folder: TempDir, more: &[String]) -> Self {
-        let clock = ManualClock::at(at("2026-03-01 09:00"));
-        let mut words = vec!["perennial".to_owned()];
-        words.extend(SERVICES.map(str::to_owned));
-        words.extend(databases.iter().chain(more).cloned());
-        words.extend(NO_SCHEDULES.map(str::to_owned));
-        let (port, stop) = serve_here(words, &clock).await;
-        Self {
-            clients: Clients::at(port),
-            clock: TestClock::Manual(clock),
-            databases,
-            processes: Vec::new(),
-            _stop: Some(stop),
-            folder,
-        }
-    }
-
     /// The clients of whoever has `token`.
     #[must_use]
     pub fn clients_of(&self, token: &str) -> Clients {
         Clients::at_as(self.wallet_port, Bearer::of(token))
-    }
-
-    /// Each of `groups` are the services of one process, which is also told `more`.
-    fn in_processes(
-        groups: &[&[&'static str]],
-        databases: Vec<String>,
-        folder: TempDir,
-        more: &[&str],
-    ) -> Self {
-        let clock = folder.path().join("clock");
-        FileClock::set(&clock, at("2026-03-01 09:00"));
-        let mut processes: Vec<Started> = Vec::new();
-        for group in groups {
-            let mut words: Vec<_> = group.iter().map(|&role| role.to_owned()).collect();
-            words.extend(databases.iter().cloned());
-            words.extend(more.iter().map(|&word| word.to_owned()));
-            for Started { roles, process, .. } in &processes {
-                let address = format!("http://127.0.0.1:{}", process.port);
-                for other in roles.iter().filter(|role| **role != "scheduler") {
-                    words.extend([format!("--{other}-address"), address.clone()]);
-                }
-            }
-            let process = Process::start(&words, 0, &clock, None);
-            processes.push(Started { roles: group.to_vec(), words, process });
-        }
-        let port = |service| {
-            let found = processes.iter().find(|started| started.roles.contains(&service));
-            found.expect("every service is in a process").process.port
-        };
-        let channel = |service| crate::clients::channel(port(service));
-        let clients = Clients {
-            catalog: channel("catalog"),
-            wallet: channel("wallet"),
-            wallet_port: port("wallet"),
-            renewal: channel("renewal"),
-            scheduler: channel("scheduler"),
-        };
-        let clock = TestClock::File(clock);
-        Self { clients, clock, databases, processes, _stop: None, folder }
     }
 
     /// Where its files are: those of its databases, and the `secret` of its payment channel.
@@ -374,24 +267,4 @@ impl Suite {
         let found = vouchers.vouchers.into_iter().find(|voucher| voucher.voucher_id == id);
         found.expect("the voucher is listed")
     }
-}
-
-/// Serves what `words` say in this process, and tells on which port and what stops it.
-async fn serve_here(words: Vec<String>, clock: &Arc<ManualClock>) -> (u16, DropGuard) {
-    let Line { suite, identity } = Line::try_parse_from(words).expect("a good command line");
-    let listen = "127.0.0.1:0".parse().expect("an address");
-    let args = ServeArgs {
-        listen,
-        ops_listen: None,
-        request_timeout_seconds: 30,
-        connection_seconds: 0,
-        drain_seconds: 0,
-    };
-    let env = Env::with_clock(Arc::clone(clock) as _);
-    let stop = CancellationToken::new();
-    let entrance = serve::entrance(&suite, &identity, listen.ip(), &env).await;
-    let entrance = entrance.expect("callers may come in");
-    let started = serve::start(suite, args, entrance, env, stop.clone()).await;
-    let (address, _) = started.expect("the services start");
-    (address.port(), stop.drop_guard())
 }

@@ -1,14 +1,22 @@
 //! What a request brings along on its way through a process: who calls, and how long an answer is
 //! waited for. Whoever calls another service on its behalf needs no argument for that.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
 use tokio::{task_local, time::Instant};
 
 use crate::identity::Caller;
 
 task_local! {
     static CURRENT: Context;
+    static TOGETHER: Vec<Vec<Arc<Call>>>;
 }
 
 /// Who asked, for what, and until when the answer is of use.
@@ -18,6 +26,35 @@ pub struct Context {
     pub caller: Caller,
     /// When the answer is of no use any more.
     pub deadline: Instant,
+    /// The call, where it is to be noted with what it changes.
+    pub call: Option<Arc<Call>>,
+}
+
+/// A call of somebody who is known, as it is noted with what it changes.
+#[derive(Debug)]
+pub struct Call {
+    /// Who calls.
+    pub caller: Caller,
+    /// What is called: its path.
+    pub method: &'static str,
+    /// Whose things it is about; empty: nobody's, or many's.
+    pub account: String,
+    /// By what repeats of it are known; empty where they do no harm.
+    pub request: String,
+    /// When it came.
+    pub time: DateTime<Utc>,
+    /// Whether it was noted, in a transaction that stands.
+    pub noted: AtomicBool,
+}
+
+impl Call {
+    pub(crate) fn is_noted(&self) -> bool {
+        self.noted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_noted(&self) {
+        self.noted.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Context {
@@ -32,6 +69,35 @@ impl Context {
     pub async fn scope<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
+}
+
+/// The calls for whose sake this task works, of those that are to be noted: several where it does the
+/// work of many.
+#[must_use]
+pub fn calls() -> Vec<Arc<Call>> {
+    TOGETHER.try_with(|asks| asks.concat()).unwrap_or_else(|_| current().into_iter().collect())
+}
+
+/// Of [`calls`] those for whom something was done: `done` says so of each that the work is done for, or,
+/// where it is that of one call, of each part of it.
+#[must_use]
+pub fn calls_of(done: &[bool]) -> Vec<Arc<Call>> {
+    let of_asks = |asks: &Vec<Vec<Arc<Call>>>| {
+        let asks = asks.iter().zip(done).filter(|(_, done)| **done);
+        asks.flat_map(|(calls, _)| calls.clone()).collect()
+    };
+    TOGETHER
+        .try_with(of_asks)
+        .unwrap_or_else(|_| current().into_iter().filter(|_| done.contains(&true)).collect())
+}
+
+fn current() -> Option<Arc<Call>> {
+    CURRENT.try_with(|context| context.call.clone()).ok().flatten()
+}
+
+/// Does `work` for the sake of calls, those of each of its parts.
+pub async fn for_all<F: Future>(calls: Vec<Vec<Arc<Call>>>, work: F) -> F::Output {
+    TOGETHER.scope(calls, work).await
 }
 
 /// How long the answer of the request that this task answers is still waited for.

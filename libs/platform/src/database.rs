@@ -10,6 +10,7 @@ mod migrate;
 mod reading;
 mod retry;
 mod usage;
+mod write;
 
 use std::{str::FromStr, time::Duration};
 
@@ -28,6 +29,7 @@ pub use self::{
     migrate::SchemaError,
     retry::{MaybeTransient, Trouble, retry},
     usage::{Usage, process_usage},
+    write::{MutationsTable, Write},
 };
 
 /// Connections of a process to one PostgreSQL database.
@@ -207,14 +209,14 @@ impl Database {
     ///
     /// On SQLite it is the only one until it ends (`BEGIN IMMEDIATE`): never call another service,
     /// or begin a second one, inside it.
-    pub async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub async fn begin_write(&self) -> Result<Write, DbErr> {
         self.usage.transaction();
         let mode = match self.backend {
             Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
             Backend::Postgres => None,
         };
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        self.writer.begin_with_options(options).await
+        self.writer.begin_with_options(options).await.map(Write::new)
     }
 
     /// Begins a transaction whose queries all see one moment; it must not write.

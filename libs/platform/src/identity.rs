@@ -9,6 +9,7 @@
 //! **Invariant:** what is not allowed is refused: a call that no row names, a role that the row does not
 //! name, a request for somebody else's things.
 
+mod about;
 mod access;
 mod bucket;
 mod caller;
@@ -95,6 +96,7 @@ pub struct Identity {
     tokens: Option<Tokens>,
     names: Vec<(String, Role)>,
     buckets: Buckets,
+    env: Env,
 }
 
 impl IdentityArgs {
@@ -130,7 +132,12 @@ impl IdentityArgs {
             Some(issuer) => Some(self.tokens(issuer, env).await?),
         };
         let buckets = Buckets::new(self.calls_per_second);
-        Ok(Some(Arc::new(Identity { tokens, names: self.certificate_role.clone(), buckets })))
+        Ok(Some(Arc::new(Identity {
+            tokens,
+            names: self.certificate_role.clone(),
+            buckets,
+            env: env.clone(),
+        })))
     }
 
     async fn tokens(&self, issuer: &str, env: &Env) -> anyhow::Result<Tokens> {

@@ -228,7 +228,8 @@ fn in_context(routes: Routes, timeout: Duration) -> Routes {
         let asked = asked.and_then(context::timeout).unwrap_or(timeout);
         let caller = request.extensions().get().cloned().unwrap_or_else(Caller::everybody);
         let deadline = Instant::now() + asked.min(timeout);
-        Context { caller, deadline }.scope(next.run(request)).await
+        let call = request.extensions().get().cloned();
+        Context { caller, deadline, call }.scope(next.run(request)).await
     });
     routes.into_axum_router().layer(layer).into()
 }

@@ -9,7 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::database::{MaybeTransient, Trouble};
+use crate::{
+    context::{self, Call},
+    database::{MaybeTransient, Trouble},
+};
 
 /// How many may wait for their turn; more wait for a place.
 const MOST_WAITING: usize = 1_024;
@@ -62,6 +65,8 @@ type Round<W> = (BTreeSet<<W as Work>::Key>, Vec<Waiting<W>>);
 #[derive(Debug)]
 struct Waiting<W: Work> {
     ask: W::Ask,
+    /// For whose sake it is asked, to be noted with what is done for it.
+    calls: Vec<Arc<Call>>,
     answer: oneshot::Sender<Result<W::Answer, W::Error>>,
 }
 
@@ -113,7 +118,7 @@ impl<W: Work> Queue<W> {
     /// where the database cannot do anything for now.
     pub async fn ask(&self, ask: W::Ask) -> Result<W::Answer, W::Error> {
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { ask, answer };
+        let waiting = Waiting { ask, calls: context::calls(), answer };
         self.0.send(waiting).await.map_err(|_| Unanswered::NoOutcome)?;
         outcome.await.unwrap_or_else(|_| Err(Unanswered::NoOutcome.into()))
     }
@@ -164,9 +169,12 @@ fn rounds<W: Work>(come: Vec<Waiting<W>>) -> Vec<Vec<Waiting<W>>> {
 /// Does a round. Where it fails for one of its asks, which is not told, its parts are done one by
 /// one.
 async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
-    let (asks, answers): (Vec<_>, Vec<_>) =
-        round.into_iter().map(|waiting| (waiting.ask, Some(waiting.answer))).unzip();
-    let mut answers = answers;
+    let (mut asks, mut calls, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    for waiting in round {
+        asks.push(waiting.ask);
+        calls.push(waiting.calls);
+        answers.push(Some(waiting.answer));
+    }
     let mut answer = |place: usize, outcome| {
         if let Some(caller) = answers[place].take() {
             // Nobody may be waiting any more, and that is fine: what was done is stored.
@@ -175,7 +183,8 @@ async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
     };
     let mut parts = Vec::from([Range { start: 0, end: asks.len() }]);
     while let Some(part) = parts.pop() {
-        match work.together(&asks[part.clone()]).await {
+        let whose = calls[part.clone()].to_vec();
+        match context::for_all(whose, work.together(&asks[part.clone()])).await {
             Ok(done) => part.zip(done).for_each(|(place, done)| answer(place, Ok(done))),
             Err(error) if part.len() == 1 => answer(part.start, Err(error)),
             Err(error) => match error.trouble() {

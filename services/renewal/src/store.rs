@@ -26,7 +26,7 @@ pub mod webhooks;
 use std::sync::Arc;
 
 use platform::{
-    database::{Backend, Database, MaybeTransient, Trouble},
+    database::{Backend, Database, MaybeTransient, Trouble, Write},
     together::Unanswered,
 };
 use sea_orm::{
@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Begins a transaction that writes; see [`Database::begin_write`].
-    pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+    pub async fn begin(&self) -> Result<Write, StoreError> {
         Ok(self.database.begin_write().await?)
     }
 

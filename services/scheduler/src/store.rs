@@ -95,6 +95,17 @@ impl Store {
         Ok(on.execute_raw(self.statement(text, values)).await?.rows_affected())
     }
 
+    /// The same in a transaction of its own, with who asked for it.
+    async fn write_alone<const N: usize>(
+        &self,
+        text: &str,
+        values: [Value; N],
+    ) -> Result<(), StoreError> {
+        let unit = self.database.begin_write().await?;
+        self.write(&unit, text, values).await?;
+        Ok(unit.commit().await?)
+    }
+
     async fn rows<M: FromQueryResult, const N: usize>(
         &self,
         text: &str,
@@ -288,12 +299,12 @@ impl Store {
     /// Pauses `kind` from `now` on, unless it is paused.
     pub async fn pause(&self, kind: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
         let values = [kind.into(), micros(now).into()];
-        self.write(self.database.writer(), sql::PAUSE, values).await.map(drop)
+        self.write_alone(sql::PAUSE, values).await
     }
 
     /// Lets `kind` run by itself again.
     pub async fn resume(&self, kind: &str) -> Result<(), StoreError> {
-        self.write(self.database.writer(), sql::RESUME, [kind.into()]).await.map(drop)
+        self.write_alone(sql::RESUME, [kind.into()]).await
     }
 
     /// The parts of the run `id` as they are at `now`, by shard.

@@ -94,12 +94,13 @@ impl Store {
     pub async fn open(&self, wallet: &Wallet) -> Result<Wallet, StoreError> {
         let row = wallet::Model::from(wallet);
         let row = row.into_active_model().reset_all();
-        if unit::add_unless_there(row, self.database.writer()).await? {
+        let transaction = self.database.begin_write().await?;
+        if unit::add_unless_there(row, &transaction).await? {
+            transaction.commit().await?;
             return Ok(wallet.clone());
         }
-        let found = wallet::Entity::find_by_id(wallet.account.to_string())
-            .one(self.database.writer())
-            .await?;
+        let found = wallet::Entity::find_by_id(wallet.account.to_string());
+        let found = found.one(&transaction).await?;
         found.ok_or_else(|| StoreError::unreadable("a wallet is there and is not"))?.try_into()
     }
 

@@ -209,10 +209,10 @@ async fn while_others_are_down(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_while_another_service_is_down_is_to_be_repeated_on_sqlite() {
-    while_others_are_down(Backend::Sqlite).await;
+    Box::pin(while_others_are_down(Backend::Sqlite)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_while_another_service_is_down_is_to_be_repeated_on_postgres() {
-    while_others_are_down(Backend::Postgres).await;
+    Box::pin(while_others_are_down(Backend::Postgres)).await;
 }

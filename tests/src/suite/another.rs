@@ -3,7 +3,7 @@
 use proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use tokio_util::sync::DropGuard;
 
-use super::{Suite, TestClock, serve_here};
+use super::{Suite, TestClock, start::serve_here};
 use crate::{
     clients::{Speaker, channel},
     process::Process,

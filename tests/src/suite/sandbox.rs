@@ -8,7 +8,7 @@ use proto::{
 };
 use tonic::Status;
 
-use super::{Backend, SERVICES, Suite, cluster_of, settings};
+use super::{Backend, SERVICES, Suite, settings::settings, start::cluster_of};
 use crate::{
     clients::{Clients, Speaker},
     fixture::at,
@@ -28,7 +28,7 @@ impl Suite {
         let (databases, folder) = settings(&cluster_of(backend), backend).await;
         let clock = ["--sandbox-clock", "2026-03-01T09:00:00+08:00"];
         let more = [&clock[..], &["--event-retention-days", "3650"]].concat();
-        Self::in_processes(&[&SERVICES], databases, folder, &more)
+        Self::in_processes(&[&SERVICES], databases, folder, &more, None)
     }
 
     /// Moves the clock of the sandbox to the local time `until`: its stops.

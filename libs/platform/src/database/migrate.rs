@@ -47,8 +47,8 @@ impl Database {
             lock(&transaction).await?;
         }
         // What is newer than this program knows, another one has applied: there is nothing to do.
-        if !pending::<M, _>(&transaction).await?.is_empty() {
-            M::up(&transaction, None).await?;
+        if !pending::<M, _>(&*transaction).await?.is_empty() {
+            M::up(&*transaction, None).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -47,11 +47,6 @@ pub(super) enum Verdict {
 }
 
 impl Access {
-    /// Whether it depends on what the call is about.
-    pub(super) fn depends_on_request(&self, caller: &Caller) -> bool {
-        self.verdict(caller, None) == Verdict::Depends
-    }
-
     /// Whether `caller` may make the call with this request, where it depends on that.
     pub(super) fn verdict(&self, caller: &Caller, request: Option<&DynamicMessage>) -> Verdict {
         if caller.roles().is_none() {

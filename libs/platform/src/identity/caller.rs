@@ -88,6 +88,13 @@ impl Caller {
         self.roles.as_deref()
     }
 
+    /// Its roles as they are written, with spaces between them.
+    #[must_use]
+    pub fn roles_as_text(&self) -> String {
+        let roles = self.roles().unwrap_or_default().iter();
+        roles.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether it is one of the services of the suite.
     #[must_use]
     pub fn is_service(&self) -> bool {

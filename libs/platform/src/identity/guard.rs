@@ -1,9 +1,13 @@
 //! Asks each request who calls and whether they may, before anything else looks at it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::Request,
     middleware::Next,
     response::Response,
@@ -15,11 +19,19 @@ use tonic::{
     transport::server::{TcpConnectInfo, TlsConnectInfo},
 };
 
-use super::{Access, Caller, Identity, Who, access::Verdict, tokens::Unproven};
-use crate::status::{ApiError, status_of};
+use super::{
+    Access, Caller, Identity, Who,
+    about::{About, Places},
+    access::Verdict,
+    tokens::Unproven,
+};
+use crate::{
+    context::Call,
+    status::{ApiError, status_of},
+};
 
 /// The largest request that is looked into, in bytes: the largest that a handler reads.
-const MOST: usize = (4 << 20) + FRAME;
+const MOST: usize = (16 << 20) + FRAME;
 
 /// Bytes before the message in the body of a call: whether it is compressed, and its length.
 const FRAME: usize = 5;
@@ -75,11 +87,22 @@ impl ApiError for Refused {
     }
 }
 
+/// What only services do to each other: their callers' calls are noted, and what schedules do stands in
+/// rows of its own.
+const INTERNAL: &str = ".internal.";
+
+/// A call of the contract.
+#[derive(Debug)]
+struct Method {
+    descriptor: MethodDescriptor,
+    places: Places,
+}
+
 /// The table of who may make each call, and how to read what a call is about.
 #[derive(Debug)]
 pub struct Guard {
     access: HashMap<&'static str, Access>,
-    methods: HashMap<String, MethodDescriptor>,
+    methods: HashMap<String, Method>,
     identity: Arc<Identity>,
     /// Paths of HTTP that are not calls, and prove by themselves who asks.
     routes: &'static [&'static str],
@@ -99,52 +122,75 @@ impl Guard {
             let path = format!("/{}/", service.full_name());
             service
                 .methods()
-                .map(move |method| (format!("{path}{}", method.name()), method))
+                .map(move |descriptor| {
+                    let places = Places::of(&descriptor.input());
+                    let path = format!("{path}{}", descriptor.name());
+                    (path, Method { descriptor, places })
+                })
                 .collect::<Vec<_>>()
         });
         let access = access.iter().map(|row| (row.method, *row)).collect();
         Ok(Self { access, methods: methods.collect(), identity, routes })
     }
 
-    /// Lets a request through, with its [`Caller`] among its extensions, or refuses it.
+    /// Lets a request through, with its [`Caller`] and its [`Call`] among its extensions, or refuses it.
     pub async fn ask(self: Arc<Self>, mut request: Request, next: Next) -> Response {
         let path = request.uri().path();
         if path.starts_with(OPEN) || self.routes.iter().any(|route| path.starts_with(route)) {
             return next.run(request).await;
         }
         match self.judge(&mut request).await {
-            Ok(caller) => {
+            Ok((caller, call)) => {
                 request.extensions_mut().insert(caller);
+                if let Some(call) = call {
+                    request.extensions_mut().insert(Arc::new(call));
+                }
                 next.run(request).await
             }
             Err(refused) => refusal(&refused),
         }
     }
 
-    async fn judge(&self, request: &mut Request) -> Result<Caller, Refused> {
+    async fn judge(&self, request: &mut Request) -> Result<(Caller, Option<Call>), Refused> {
         let (token, chain) = proof(request);
         let certificate = chain.as_deref().and_then(|chain| chain.first());
         let caller = self.identity.caller(token.as_deref(), certificate).await?;
         self.identity.buckets.take(&caller).map_err(Refused::TooMany)?;
         let denied = || Refused::Denied(who(&caller));
         let path = request.uri().path();
-        let reflection = Access { method: REFLECTION, callers: &[Who::Identified] };
-        let access = if path.starts_with(REFLECTION) {
-            reflection
-        } else {
-            *self.access.get(path).ok_or_else(denied)?
-        };
-        let message = if access.depends_on_request(&caller) {
-            let method = self.methods.get(path).ok_or_else(denied)?.clone();
-            Some(read(request, &method).await?)
-        } else {
-            None
-        };
-        match access.verdict(&caller, message.as_ref()) {
-            Verdict::Allowed => Ok(caller),
-            Verdict::Denied | Verdict::Depends => Err(denied()),
-            Verdict::NotTheirs(kind) => Err(Refused::NotTheirs(kind)),
+        if path.starts_with(REFLECTION) {
+            let access = Access { method: REFLECTION, callers: &[Who::Identified] };
+            let may = access.verdict(&caller, None) == Verdict::Allowed;
+            return if may { Ok((caller, None)) } else { Err(denied()) };
         }
+        let access = *self.access.get(path).ok_or_else(denied)?;
+        let method = self.methods.get(path).ok_or_else(denied)?;
+        let verdict = access.verdict(&caller, None);
+        if verdict == Verdict::Denied {
+            return Err(denied());
+        }
+        let body = whole(request).await?;
+        let message = only_message(&body)?;
+        let verdict = if verdict == Verdict::Depends {
+            let message = DynamicMessage::decode(method.descriptor.input(), message);
+            access.verdict(&caller, Some(&message.map_err(|_| Refused::Unreadable)?))
+        } else {
+            verdict
+        };
+        match verdict {
+            Verdict::Allowed => {}
+            Verdict::Denied | Verdict::Depends => return Err(denied()),
+            Verdict::NotTheirs(kind) => return Err(Refused::NotTheirs(kind)),
+        }
+        let noted = !access.method.contains(INTERNAL);
+        let call = noted.then(|| self.call(&caller, access.method, method.places.read(message)));
+        Ok((caller, call))
+    }
+
+    fn call(&self, caller: &Caller, method: &'static str, about: About) -> Call {
+        let About { account, request } = about;
+        let (caller, time) = (caller.clone(), self.identity.env.now());
+        Call { caller, method, account, request, time, noted: AtomicBool::new(false) }
     }
 }
 
@@ -158,13 +204,12 @@ fn proof(request: &Request) -> (Option<String>, Option<Arc<Vec<CertificateDer<'s
     (token, connection.and_then(TlsConnectInfo::peer_certs))
 }
 
-/// Reads what a call is about, and leaves its body as it was.
-async fn read(request: &mut Request, method: &MethodDescriptor) -> Result<DynamicMessage, Refused> {
+/// The body of a request, which keeps it as it was.
+async fn whole(request: &mut Request) -> Result<Bytes, Refused> {
     let body = std::mem::replace(request.body_mut(), Body::empty());
     let bytes = to_bytes(body, MOST).await.map_err(|_| Refused::Unreadable)?;
-    let message = DynamicMessage::decode(method.input(), only_message(&bytes)?);
-    *request.body_mut() = Body::from(bytes);
-    message.map_err(|_| Refused::Unreadable)
+    *request.body_mut() = Body::from(bytes.clone());
+    Ok(bytes)
 }
 
 /// The one message in the body of a call: whatever stood after it, handlers would not read, and

@@ -2,6 +2,7 @@
 
 mod m20261122_000001_catalogs_and_profiles;
 
+use platform::database::MutationsTable;
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, sea_orm::DynIden, sea_orm::sea_query::IntoIden as _,
 };
@@ -12,7 +13,7 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_catalogs_and_profiles::Migration)]
+        vec![Box::new(m20261122_000001_catalogs_and_profiles::Migration), Box::new(MutationsTable)]
     }
 
     fn migration_table_name() -> DynIden {

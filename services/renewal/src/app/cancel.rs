@@ -100,8 +100,8 @@ impl Orders {
             let why = Some(refusal_message(overdue(&order, zone)));
             any |= end(&transaction, &self.env, &mut order, State::Expired, why, now).await?;
         }
-        transaction.commit().await?;
         if any {
+            transaction.commit().await?;
             fault::point(Fault::AfterCancel);
         }
         Ok(any)

@@ -4,6 +4,7 @@ mod m20261122_000001_accounts_instances_orders;
 mod m20261122_000002_deliveries;
 mod m20261122_000003_webhooks;
 
+use platform::database::MutationsTable;
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, sea_orm::DynIden, sea_orm::sea_query::IntoIden as _,
 };
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(outbox::OutboxTable),
             Box::new(m20261122_000002_deliveries::Migration),
             Box::new(m20261122_000003_webhooks::Migration),
+            Box::new(MutationsTable),
         ]
     }
 

@@ -3,6 +3,7 @@
 mod m20261122_000001_leases_and_runs;
 mod m20261122_000002_sandbox_clock;
 
+use platform::database::MutationsTable;
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait::async_trait, sea_orm::DynIden,
 };
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_leases_and_runs::Migration),
             Box::new(m20261122_000002_sandbox_clock::Migration),
+            Box::new(MutationsTable),
         ]
     }
 

@@ -79,7 +79,7 @@ impl Till {
             return Err(WalletError::LostRace);
         }
         unit.save(purses.values()).await?;
-        unit.commit().await?;
+        unit.commit_for(&outcomes.iter().map(is_new).collect::<Vec<_>>()).await?;
         point(Fault::AfterCharge);
         Ok(outcomes)
     }

@@ -3,6 +3,7 @@
 mod m20261122_000001_wallets;
 
 use outbox::OutboxTable;
+use platform::database::MutationsTable;
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait::async_trait, sea_orm::DynIden,
 };
@@ -14,7 +15,11 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_wallets::Migration), Box::new(OutboxTable)]
+        vec![
+            Box::new(m20261122_000001_wallets::Migration),
+            Box::new(OutboxTable),
+            Box::new(MutationsTable),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

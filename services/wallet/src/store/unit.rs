@@ -10,11 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, RequestId, VoucherId};
-use platform::{database::Backend, request::RequestDigest};
+use platform::{
+    database::{Backend, Write},
+    request::RequestDigest,
+};
 use rule_engine::voucher as engine;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, QueryFilter as _, Statement, prelude::Uuid, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    QueryFilter as _, Statement, prelude::Uuid, sea_query::OnConflict,
 };
 
 pub use self::{callbacks::NewCallback, codes::Codes, payments::Known};
@@ -29,7 +32,7 @@ use crate::domain::{Entry, Purse, Voucher, Wallet};
 /// A transaction that may write; dropped without a commit, it leaves nothing.
 #[derive(Debug)]
 pub struct Unit {
-    pub(super) transaction: DatabaseTransaction,
+    pub(super) transaction: Write,
     pub(super) backend: Backend,
 }
 
@@ -56,6 +59,11 @@ impl Unit {
     /// Makes everything final.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.transaction.commit().await?)
+    }
+
+    /// The same where something was done for some of those who asked together, as `done` says of each.
+    pub async fn commit_for(self, done: &[bool]) -> Result<(), StoreError> {
+        Ok(self.transaction.commit_for(done).await?)
     }
 
     pub(super) async fn rows<M: sea_orm::FromQueryResult>(

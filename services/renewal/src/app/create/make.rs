@@ -72,7 +72,7 @@ impl Maker {
         let paid = orders.into_iter().filter(|order| order.state.is_paid());
         told.extend(extend(&transaction, &paid.collect::<Vec<_>>(), now).await?);
         events::record(&transaction, &self.env, now, told).await?;
-        transaction.commit().await?;
+        transaction.commit_for(&had).await?;
         Ok(had)
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kernel::ids::{AccountId, OrderId};
+use platform::database::Write;
 use proto::renewal::internal::v1::PlannedTerm;
 use rule_engine::{
     plan::{Item, Selection, replan},
@@ -31,7 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Payable {
     /// Where everything is locked.
-    pub transaction: DatabaseTransaction,
+    pub transaction: Write,
     /// The order.
     pub order: Order,
     /// What it was decided on.
