@@ -131,6 +131,45 @@ pub fn timeout(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn call(request: &str) -> Arc<Call> {
+        Arc::new(Call {
+            caller: Caller::everybody(),
+            method: "/x",
+            account: String::new(),
+            request: request.to_owned(),
+            time: DateTime::UNIX_EPOCH,
+            noted: AtomicBool::new(false),
+        })
+    }
+
+    fn requests(calls: &[Arc<Call>]) -> Vec<&str> {
+        calls.iter().map(|call| call.request.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn of_those_who_ask_together_only_those_are_noted_for_whom_something_was_done() {
+        let asks = vec![vec![call("a")], Vec::new(), vec![call("b")], vec![call("c")]];
+        for_all(asks, async {
+            assert_eq!(requests(&calls()), ["a", "b", "c"]);
+            assert_eq!(requests(&calls_of(&[true, true, false, true])), ["a", "c"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_call_of_many_parts_is_noted_where_something_was_done_for_one() {
+        let (caller, deadline) = (Caller::everybody(), Instant::now());
+        let alone = Context { caller, deadline, call: Some(call("a")) };
+        alone
+            .scope(async {
+                assert_eq!(requests(&calls()), ["a"]);
+                assert_eq!(requests(&calls_of(&[false, true])), ["a"]);
+                assert!(calls_of(&[false, false]).is_empty());
+            })
+            .await;
+        assert!(calls().is_empty(), "nobody asks");
+    }
+
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {
         for (text, wanted) in [

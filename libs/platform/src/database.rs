@@ -22,6 +22,7 @@ use sea_orm::{
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
+use tracing::Instrument as _;
 
 pub use self::{
     columns::{hexadecimal, sorted_by_bytes},
@@ -216,7 +217,7 @@ impl Database {
             Backend::Postgres => None,
         };
         let options = TransactionOptions { sqlite_transaction_mode: mode, ..Default::default() };
-        self.writer.begin_with_options(options).await.map(Write::new)
+        begin(&self.writer, options).await.map(Write::new)
     }
 
     /// Begins a transaction whose queries all see one moment; it must not write.
@@ -226,7 +227,7 @@ impl Database {
             Backend::Postgres => Some(IsolationLevel::RepeatableRead),
         };
         let options = TransactionOptions { isolation_level, ..Default::default() };
-        self.reader.begin_with_options(options).await
+        begin(&self.reader, options).await
     }
 
     /// Like [`Database::begin_snapshot`], for queries that read whole tables: the server plans them
@@ -254,6 +255,19 @@ impl Database {
     pub fn usage(&self) -> Usage {
         self.usage.read()
     }
+}
+
+/// Begins a transaction in a task of its own. The driver counts a transaction only once the server has
+/// answered: a caller that goes away before would leave a connection in one that nobody knows of, and
+/// what is written through that connection next would not be committed.
+async fn begin(
+    connection: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    let connection = connection.clone();
+    let begun = async move { connection.begin_with_options(options).await };
+    let begun = tokio::spawn(begun.in_current_span()).await;
+    begun.map_err(|error| DbErr::Custom(error.to_string()))?
 }
 
 fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {

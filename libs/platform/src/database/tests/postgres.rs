@@ -133,3 +133,27 @@ async fn a_snapshot_sees_one_moment() {
         database.writer().execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
     }
 }
+
+/// Whoever asked may go away at any moment.
+#[tokio::test]
+async fn a_transaction_that_nobody_waits_for_is_not_left_open() {
+    let Some(url) = empty("left").await else { return };
+    let database = Database::connect(&url, Durability::Full).await.unwrap();
+    database.migrate::<Migrator>().await.unwrap();
+    for round in 0..64 {
+        let mut begun = Box::pin(database.begin_write());
+        for _ in 0..round % 8 {
+            if futures::poll!(&mut begun).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    for _ in 0..32 {
+        database.writer().execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
+    }
+    let another = Database::connect(&url, Durability::Full).await.unwrap();
+    let count = Statement::from_string(another.backend().dialect(), "SELECT count(*) FROM t");
+    let row = another.reader().query_one_raw(count).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 32, "all of it is there for others");
+}
