@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// Ends with what the process has to say.
+    log: Receiver<u16>,
     /// Where it listens.
     pub port: u16,
 }
@@ -42,19 +44,30 @@ impl Process {
             }
         });
         let port = receiver.recv_timeout(PATIENCE).expect("the process says where it listens");
-        Self { child, port }
+        Self { child, log: receiver, port }
     }
 
     /// Waits until the process has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
+        let ended = self.log.recv_timeout(PATIENCE);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the process does not end");
         self.child.wait().expect("a child of this process")
     }
 
     /// Tells it to stop, as Kubernetes does, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(told.expect("`kill` runs").success(), "the process runs");
+        self.signal("-TERM");
         self.wait()
+    }
+
+    /// Stops it in its tracks, as a machine that is asleep; or lets it go on.
+    pub fn pause(&self, paused: bool) {
+        self.signal(if paused { "-STOP" } else { "-CONT" });
+    }
+
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(told.expect("`kill` runs").success(), "the process runs");
     }
 
     /// The most memory that it has had so far, in bytes.

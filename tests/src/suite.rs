@@ -140,6 +140,11 @@ impl Suite {
         self.process_of(service).process.kill();
     }
 
+    /// Stops the process of `service` in its tracks, or lets it go on.
+    pub fn pause(&mut self, service: &str, paused: bool) {
+        self.process_of(service).process.pause(paused);
+    }
+
     /// Waits until the process of `service` has died, and tells whether it killed itself.
     pub fn died(&mut self, service: &str) -> bool {
         !self.process_of(service).process.wait().success()

@@ -120,7 +120,7 @@ crate::journeys! {
     /// Schedulers that share a database do each thing once, whoever comes first; and once, too, when
     /// many planned times have passed meanwhile.
     async fn schedulers_share_the_work(suite) {
-        let others = [suite.another_scheduler(60).await, suite.another_scheduler(60).await];
+        let others = [suite.another_scheduler("all=60").await, suite.another_scheduler("all=60").await];
         let mut planned = Vec::new();
         // Runs that found nothing are forgotten after a day.
         for later in [TimeDelta::hours(20), TimeDelta::minutes(1), TimeDelta::zero()] {
