@@ -28,6 +28,7 @@ pub use self::{
     columns::{hexadecimal, sorted_by_bytes},
     failure::StoreError,
     migrate::SchemaError,
+    reading::{Held, copy, hold},
     retry::{MaybeTransient, Trouble, retry},
     usage::{Usage, process_usage},
     write::{MutationsTable, Write},

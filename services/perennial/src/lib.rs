@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod audit;
+mod backup;
 pub mod client;
 pub mod demo;
 mod migrate;
@@ -38,6 +39,8 @@ enum Command {
     Migrate(Box<suite::SuiteArgs>),
     /// Check what must always hold of money, orders and terms; changes nothing.
     Audit(Box<suite::SuiteArgs>),
+    /// Copy the SQLite files of a suite, whether or not it runs, into a new folder; changes nothing.
+    Backup(Box<backup::BackupArgs>),
     /// Tell the stories of four vendors on a suite of its own, and check them against the rules.
     Demo,
     #[command(flatten)]
@@ -45,7 +48,7 @@ enum Command {
 }
 
 /// The commands that do not speak to a suite that runs.
-const NOT_OF_THE_CLIENT: [&str; 4] = ["serve", "migrate", "audit", "demo"];
+const NOT_OF_THE_CLIENT: [&str; 5] = ["serve", "migrate", "audit", "backup", "demo"];
 
 impl Cli {
     /// Reads the words of a command line, the program's name first. The client's flags may stand
@@ -93,10 +96,12 @@ pub async fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Does what `cli` asks for, in the world of `env`.
 pub async fn run(cli: Cli, env: Env) -> ExitCode {
+    // The settings of four services are large, and so is what holds them: that lives on the heap.
     let result = match cli.command {
-        Command::Serve(command) => serve::run(*command, env).await,
-        Command::Migrate(args) => migrate::run(*args).await,
-        Command::Audit(args) => audit::run(*args, env).await,
+        Command::Serve(command) => Box::pin(serve::run(*command, env)).await,
+        Command::Migrate(args) => Box::pin(migrate::run(*args)).await,
+        Command::Audit(args) => Box::pin(audit::run(*args, env)).await,
+        Command::Backup(args) => Box::pin(backup::run(*args)).await,
         Command::Demo => demo::run().await,
         Command::Client(command) => return client::run(*command, &cli.client, &env).await,
     };

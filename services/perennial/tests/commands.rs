@@ -51,11 +51,16 @@ fn ended(command: &mut Command) -> Ended {
     Ended { code: status.code().expect("an exit"), out: text(stdout), err: text(stderr) }
 }
 
+/// The world on 2026-11-15, so many minutes after the suite has started.
+fn suite_env(minutes: u32) -> Env {
+    let now = format!("2026-11-15T02:{minutes:02}:00Z").parse().expect("an instant");
+    Env::with_clock(ManualClock::at(now))
+}
+
 impl Suite {
     /// Starts it on 2026-11-15.
     async fn start() -> Self {
-        let now = "2026-11-15T02:00:00Z".parse().expect("an instant");
-        Self::start_in(Env::with_clock(ManualClock::at(now))).await
+        Self::start_in(suite_env(0)).await
     }
 
     /// Starts it in a sandbox, on 2026-11-15.
@@ -73,7 +78,11 @@ impl Suite {
     /// Starts it in what `world` makes, with the channel `sandbox`, whose secret is in the file of this
     /// name.
     async fn start_with(world: impl AsyncFn(&mut SuiteArgs) -> Env) -> Self {
-        let data = TempDir::new().expect("a temporary folder");
+        Self::start_on(TempDir::new().expect("a temporary folder"), world).await
+    }
+
+    /// The same, on what is in the folder `data`.
+    async fn start_on(data: TempDir, world: impl AsyncFn(&mut SuiteArgs) -> Env) -> Self {
         let folder = data.path().to_str().expect("a plain name");
         let channels = data.path().join("channels.yaml");
         let secret = "whsec_c2FuZGJveC1zZWNyZXQtb2YtdGhlLXRlc3Rz";
@@ -628,4 +637,83 @@ async fn a_suite_that_has_stopped_leaves_whole_files() {
     let names = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
     let beside: Vec<_> = names.filter(|name| name.contains(".db-")).collect();
     assert_eq!(beside, Vec::<String>::new());
+}
+
+/// W-2, O-1: all that was paid until then is in the copies, and nothing is off; what happens later is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_suite_that_runs_is_a_suite() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    suite.done("renew -a acme vm-1 --duration 1m");
+    let copies = TempDir::new().expect("a temporary folder");
+    std::fs::remove_dir(copies.path()).expect("it is empty");
+    let (data, to) = (suite.data.path().display(), copies.path().display().to_string());
+    let line = format!("backup --data-dir {data} --to {to}");
+    let told = suite.done(&line);
+    assert_eq!(told, "catalog: copied\nscheduler: copied\nrenewal: copied\nwallet: copied\n");
+    suite.done("renew -a acme vm-1 --duration 1m");
+
+    let again = suite.run(&line);
+    assert_eq!(again.code, 1, "{}", again.out);
+    assert!(again.err.contains("is there already: name another folder"), "{}", again.err);
+    let audit = suite.done(&format!("audit --data-dir {to}"));
+    assert_eq!(audit, "nothing is off\n");
+    let restored = Suite::start_on(copies, async |_| suite_env(0)).await;
+    assert!(restored.done("wallet get -a acme").contains("CNY 944.00"));
+    assert!(restored.done("renew -a acme vm-1 --duration 1m").contains("COMPLETED"));
+}
+
+/// O-4: whatever is paid meanwhile, each payment in the copies belongs to an order in them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_while_customers_pay_belongs_together() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    suite.done("wallet deposit -a acme 9000.00");
+    let folders: Vec<_> = (0..4).map(|_| TempDir::new().expect("a temporary folder")).collect();
+    std::thread::scope(|scope| {
+        for customer in 0..2 {
+            let suite = &suite;
+            scope.spawn(move || {
+                suite.done(&format!(
+                    "instances register -a acme of-{customer} --product jd-vm --region cn-north-1 \
+                     --set flavor=g.s1.micro --start 2026-11-01 --end 2026-12-01"
+                ));
+                for _ in 0..12 {
+                    suite.done(&format!("renew -a acme of-{customer} --duration 1m"));
+                }
+            });
+        }
+        for folder in &folders {
+            std::fs::remove_dir(folder.path()).expect("it is empty");
+            let (data, to) = (suite.data.path().display(), folder.path().display());
+            suite.done(&format!("backup --data-dir {data} --to {to}"));
+        }
+    });
+    for folder in folders {
+        // What was being paid when it was copied is finished.
+        let restored = Suite::start_on(folder, async |_| suite_env(2)).await;
+        restored.done("sweep advance");
+        let list = "orders list -a acme --state completed --page-size 100 --output json";
+        let orders: serde_json::Value = serde_json::from_str(&restored.done(list)).unwrap();
+        let paid = orders["orders"].as_array().map_or(0, Vec::len) * 56;
+        let wallet = restored.done("wallet get -a acme --output json");
+        let wallet: serde_json::Value = serde_json::from_str(&wallet).unwrap();
+        let cash = wallet.pointer("/wallet/cash/minor_units").expect("cash");
+        assert_eq!(cash, &format!("{}00", 10_000 - paid));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_cannot_be_whole_is_none() {
+    let suite = Suite::start().await;
+    let copies = suite.data.path().join("copies");
+    for (more, expected) in [
+        (format!("--data-dir {}", copies.display()), "there is no database at"),
+        ("wallet --wallet-database-url postgres://me@127.0.0.1:1/x".to_owned(), "`pg_dump`"),
+    ] {
+        let backup = suite.run(&format!("backup {more} --to {}", copies.display()));
+        assert_eq!(backup.code, 1, "{}", backup.out);
+        assert!(backup.err.contains(expected), "{}", backup.err);
+        assert!(!copies.exists());
+    }
 }

@@ -7,14 +7,15 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DbErr, RuntimeErr,
+    ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    Statement,
     sqlx::{self, sqlite::SqliteConnectOptions},
 };
 use sea_orm_migration::MigratorTrait;
 
 use super::{
-    ACQUIRE_TIMEOUT, Backend, Database, DatabaseUrl, SQLITE_READERS, SchemaError, limited, migrate,
-    pool_of, postgres, usage,
+    ACQUIRE_TIMEOUT, Backend, Database, DatabaseUrl, Durability, SQLITE_READERS, SchemaError,
+    Write, limited, migrate, pool_of, postgres, usage,
 };
 
 impl Database {
@@ -33,6 +34,33 @@ impl Database {
         migrate::check::<M>(&database).await?;
         Ok(database)
     }
+}
+
+/// A SQLite database that nobody else can write to until this is dropped; whoever tries waits.
+#[derive(Debug)]
+pub struct Held {
+    _transaction: Write,
+}
+
+/// Keeps everybody from writing to the SQLite database at `url`, once those who do have ended. Refuses a
+/// database that is not there, and one on PostgreSQL.
+pub async fn hold(url: &DatabaseUrl) -> Result<Held, SchemaError> {
+    // Nothing may be made of what is not there.
+    sqlite(url)?;
+    let database = Database::connect(url, Durability::Full).await?;
+    Ok(Held { _transaction: database.begin_write().await? })
+}
+
+/// Copies the SQLite database at `url` into the new file `to`, as of one instant, whatever happens to it
+/// meanwhile. Refuses a database that is not there, and one on PostgreSQL.
+pub async fn copy(url: &DatabaseUrl, to: &Path) -> Result<(), SchemaError> {
+    let from = connect(sqlite(url)?, url).await?;
+    let values = [to.display().to_string().into()];
+    let copying = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?1", values);
+    let copied = from.execute_raw(copying).await;
+    from.close().await?;
+    copied?;
+    Ok(())
 }
 
 fn sqlite(url: &DatabaseUrl) -> Result<ConnectOptions, SchemaError> {

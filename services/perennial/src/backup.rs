@@ -1,0 +1,84 @@
+//! `perennial backup`.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use platform::database::{Backend, DatabaseUrl, copy, hold};
+
+use crate::{
+    output::print,
+    suite::{Role, SuiteArgs},
+};
+
+/// The order in which databases are copied. What renewal knows as paid the wallet knows too, because its copy
+/// is later; and what was paid belongs to an order that is in renewal's copy, because nobody begins a payment
+/// while the two are copied.
+const ORDER: [Role; 4] = [Role::Catalog, Role::Scheduler, Role::Renewal, Role::Wallet];
+
+/// What is copied, and where to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    suite: SuiteArgs,
+
+    /// Folder for the copies, which is made: `serve --data-dir` runs on it, `audit --data-dir` checks it.
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+}
+
+/// Copies the databases of the services into a folder that is there only once it is complete.
+pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<ExitCode> {
+    suite.name_all()?;
+    let wanted: Vec<_> = ORDER.into_iter().filter(|&role| suite.runs(role)).collect();
+    if wanted.iter().any(|&role| database(&suite, role).backend() == Backend::Postgres) {
+        bail!(
+            "only SQLite files are copied; back up the whole PostgreSQL cluster, or stop the suite and \
+             have `pg_dump` write the databases in this order: catalog, scheduler, renewal, wallet"
+        );
+    }
+    let mut part = to.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    for path in [&to, &part] {
+        if path.exists() {
+            bail!("{} is there already: name another folder", path.display());
+        }
+    }
+    let made = || format!("could not write to {}", part.display());
+    fs::create_dir_all(&part).with_context(made)?;
+    let mut held = None;
+    for role in wanted {
+        let name = role.name();
+        if role == Role::Renewal {
+            held = Some(hold(database(&suite, role)).await.context("could not hold up renewals")?);
+        }
+        let copied = copy(database(&suite, role), &part.join(format!("{name}.db"))).await;
+        copied.with_context(|| format!("could not copy the {name} database"))?;
+        print(format_args!("{name}: copied\n"))?;
+    }
+    drop(held);
+    sync(&part).with_context(made)?;
+    fs::rename(&part, &to).with_context(made)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const fn database(suite: &SuiteArgs, role: Role) -> &DatabaseUrl {
+    match role {
+        Role::Catalog => &suite.catalog.catalog_database_url,
+        Role::Renewal => &suite.renewal.renewal_database_url,
+        Role::Wallet => &suite.wallet.wallet_database_url,
+        Role::Scheduler => &suite.scheduler.scheduler_database_url,
+    }
+}
+
+/// Has what was written survive a loss of power.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    File::open(folder)?.sync_all()
+}
