@@ -173,8 +173,8 @@ def one(objects, kind):
 
 
 def services(world):
-    # Drains are as long as they are said to be; a short one is enough here, where there is no issuer of tokens either.
-    here = {"defaults": {"drainSeconds": 1}, "identity": {"issuer": ""}}
+    # Drains are as long as they are said to be; a short one is enough here, where there is neither an issuer of tokens nor NATS.
+    here = {"defaults": {"drainSeconds": 1}, "identity": {"issuer": ""}, "nats": {"url": ""}}
     objects = chart.objects(chart.merged(chart.values("ha"), here))
     servers = chart.of_kind(objects, "Deployment")
     early = world.start(servers[0], objects)

@@ -90,7 +90,7 @@ class Network(unittest.TestCase):
         found = {name: outside(policy) for name, policy in policies(chart.values("ha")).items()}
         served = [DNS, 443, 4317, 6432, 8443]
         expected = {"catalog": served, "wallet": served, "scheduler": served, "migration": [DNS, 6432], "audit": [DNS, 6432]}
-        self.assertEqual({**expected, "renewal": [DNS, 443, 4317, 6432, 8443, 50061], "test": [DNS]}, found)
+        self.assertEqual({**expected, "renewal": [DNS, 443, 4222, 4317, 6432, 8443, 50061], "test": [DNS]}, found)
 
         found = {name: outside(policy) for name, policy in policies(chart.values("all-in-one")).items()}
         self.assertEqual({"suite": [DNS, 443], "test": [DNS]}, found)

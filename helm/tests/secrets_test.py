@@ -5,7 +5,7 @@ import unittest
 
 import chart
 
-SECRET = re.compile("(URL|SECRET|PASSWORD|TOKEN|CREDENTIALS|PRIVATE_KEY)$")
+SECRET = re.compile("(DATABASE_URL|SECRET|PASSWORD|TOKEN|CREDENTIALS|PRIVATE_KEY)$")
 
 
 def referred(pod):
@@ -113,6 +113,19 @@ class Secrets(unittest.TestCase):
             self.assertTrue(files)
             for channel in said:
                 self.assertEqual({"name", "currencies", "intent_minutes", "secrets"}, set(channel))
+
+    def test_only_renewal_has_the_credentials_of_nats(self):
+        objects = chart.objects(chart.values("ha"))
+        holders = {}
+        for owner, pod in chart.pods(objects):
+            for volume in pod["spec"].get("volumes", []):
+                if volume["name"] == "nats":
+                    sources = [source["secret"] for source in volume["projected"]["sources"]]
+                    holders[chart.component(owner)] = {(source["name"], item["path"]) for source in sources for item in source["items"]}
+        self.assertEqual({"renewal": {("perennial-nats", "nats.creds"), ("company-ca", "ca.crt")}}, holders)
+        for service, document in chart.by_component(objects, "Deployment").items():
+            names = chart.environment(chart.pod_of(document)["spec"]["containers"][0])
+            self.assertEqual(service == "renewal", "PERENNIAL_NATS_URL" in names)
 
     def test_pods_begin_anew_when_their_channels_change(self):
         def checksum(minutes):

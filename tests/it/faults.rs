@@ -193,9 +193,14 @@ async fn die_while_voiding(suite: &mut Suite, request: &CreateRenewalOrderReques
     suite.restart("wallet", None);
 }
 
+/// Faults that leave an order halfway: what is published is a matter of its own (`it/nats.rs`).
+pub fn of_orders() -> impl Iterator<Item = Fault> {
+    Fault::ALL.into_iter().filter(|fault| *fault != Fault::AfterPublish)
+}
+
 async fn at_every_point(backend: Backend, layout: Layout) {
     let mut killed = BTreeSet::new();
-    for fault in Fault::ALL {
+    for fault in of_orders() {
         let expected = match fault {
             // A checkout that was begun is still open, or called off: the customer goes on.
             Fault::AfterCreate
@@ -215,7 +220,7 @@ async fn at_every_point(backend: Backend, layout: Layout) {
         assert_eq!(killed_at(fault, backend, layout).await, expected, "{fault}");
         killed.insert(fault);
     }
-    assert_eq!(killed, Fault::ALL.into());
+    assert_eq!(killed, of_orders().collect());
 }
 
 /// O-5: what a console has refused is refunded once, whatever dies meanwhile.

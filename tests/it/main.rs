@@ -17,6 +17,8 @@ mod model;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod nats;
+#[cfg(test)]
 mod nights;
 #[cfg(test)]
 mod rolling;

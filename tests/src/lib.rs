@@ -9,6 +9,7 @@ pub mod clock;
 pub mod console;
 pub mod fixture;
 pub mod issuer;
+pub mod nats;
 mod nights;
 pub mod postgres;
 mod process;

@@ -97,6 +97,11 @@ spec:
 {{- include "perennial.to" . }}
 {{- end }}
 {{- end }}
+{{- with $values.nats }}
+{{- if .url }}
+{{- include "perennial.to" (dict "peers" .peers "ports" (list (regexFind "[0-9]+$" .url))) }}
+{{- end }}
+{{- end }}
 {{- range $values.networkPolicy.consoles }}
 {{- include "perennial.to" (dict "peers" .peers "ports" (list .port)) }}
 {{- end }}

@@ -46,6 +46,18 @@
 {{- range .workload.runs }}
 {{- include (printf "perennial.env.%s" .) (get $values.services .) }}
 {{- end }}
+{{- if and (has "renewal" .workload.runs) $values.nats.url }}
+- name: PERENNIAL_NATS_URL
+  value: {{ $values.nats.url | quote }}
+{{- if $values.nats.credentialsSecret.name }}
+- name: PERENNIAL_NATS_CREDENTIALS_FILE
+  value: /etc/perennial/nats/nats.creds
+{{- end }}
+{{- if $values.nats.caSecret.name }}
+- name: PERENNIAL_NATS_CA_FILE
+  value: /etc/perennial/nats/ca.crt
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "perennial.env.catalog" }}
@@ -240,6 +252,14 @@ channels:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether a workload publishes to a NATS that files are needed for. Of (dict "root" $ "workload" SETTINGS). */}}
+{{- define "perennial.natsFiles" -}}
+{{- $nats := .root.Values.nats -}}
+{{- if and (has "renewal" .workload.runs) $nats.url (or $nats.credentialsSecret.name $nats.caSecret.name) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* Of (dict "root" $ "component" NAME "workload" SETTINGS). */}}
 {{- define "perennial.mounts" -}}
 {{- $values := .root.Values -}}
@@ -262,6 +282,11 @@ channels:
 {{- if and (has "renewal" .workload.runs) $values.services.renewal.webhooks.caSecret.name }}
 - name: webhook-ca
   mountPath: /etc/perennial/webhooks
+  readOnly: true
+{{- end }}
+{{- if eq (include "perennial.natsFiles" .) "true" }}
+- name: nats
+  mountPath: /etc/perennial/nats
   readOnly: true
 {{- end }}
 {{- if and (has "wallet" .workload.runs) $values.services.wallet.channels }}
@@ -308,6 +333,21 @@ channels:
       - key: {{ .key }}
         path: ca.crt
 {{- end }}
+{{- end }}
+{{- if eq (include "perennial.natsFiles" .) "true" }}
+- name: nats
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range $path, $secret := dict "nats.creds" $values.nats.credentialsSecret "ca.crt" $values.nats.caSecret }}
+      {{- if $secret.name }}
+      - secret:
+          name: {{ $secret.name }}
+          items:
+            - key: {{ $secret.key }}
+              path: {{ $path }}
+      {{- end }}
+      {{- end }}
 {{- end }}
 {{- if and (has "wallet" .workload.runs) $values.services.wallet.channels }}
 - name: channels

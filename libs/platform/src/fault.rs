@@ -54,11 +54,13 @@ pub enum Fault {
     AfterPageAnswer,
     /// The second transaction of a page is committed: paid and extended, or refused. Nobody was told.
     AfterPageSettled,
+    /// A window of events is in the stream. Its position does not know yet.
+    AfterPublish,
 }
 
 impl Fault {
     /// Every fault, in the order of the steps.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AfterCreate,
         Self::AfterPaying,
         Self::AfterCharge,
@@ -82,6 +84,7 @@ impl Fault {
         Self::AfterPage,
         Self::AfterPageAnswer,
         Self::AfterPageSettled,
+        Self::AfterPublish,
     ];
 
     /// Its name on the command line.
@@ -111,6 +114,7 @@ impl Fault {
             Self::AfterPage => "after-page",
             Self::AfterPageAnswer => "after-page-answer",
             Self::AfterPageSettled => "after-page-settled",
+            Self::AfterPublish => "after-publish",
         }
     }
 
@@ -140,7 +144,8 @@ impl Fault {
             | Self::AfterDeliveryRefused
             | Self::AfterPage
             | Self::AfterPageAnswer
-            | Self::AfterPageSettled => "renewal",
+            | Self::AfterPageSettled
+            | Self::AfterPublish => "renewal",
         }
     }
 }

@@ -95,6 +95,7 @@ pub const ACCESS: &[Access] = &[
     of("/perennial.renewal.internal.v1.SweepService/RemindDue", SWEEP),
     of("/perennial.renewal.internal.v1.SweepService/RebuildDue", SWEEP),
     of("/perennial.renewal.internal.v1.SweepService/DeliverWebhooks", SWEEP),
+    of("/perennial.renewal.internal.v1.SweepService/PublishEvents", SWEEP),
     of("/perennial.renewal.internal.v1.SweepService/PurgeEvents", SWEEP),
     of("/perennial.renewal.internal.v1.SweepService/NextDue", SWEEP),
     //

@@ -25,6 +25,7 @@ pub mod once;
 pub mod pay;
 pub mod policies;
 pub mod preview;
+pub mod publish;
 pub mod rebuild;
 pub mod refund;
 pub mod registration;

@@ -30,6 +30,7 @@ use crate::{
         events::{Events, Limits},
         instances::Instances,
         policies::Policies,
+        publish::{Bus, Publisher},
         registration::Registrations,
         releases::Releases,
         rules::Rules,
@@ -39,7 +40,10 @@ use crate::{
         accounts::AccountGrpc, events::EventGrpc, forecast::ForecastGrpc, instances::InstanceGrpc,
         orders::OrderGrpc, sweep::SweepGrpc, webhooks::WebhookGrpc,
     },
-    remote::{RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteWallet},
+    remote::{
+        RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteWallet,
+        nats::{self, Nats},
+    },
     store::{Migrator, Store},
 };
 
@@ -99,6 +103,25 @@ pub struct Args {
     /// File of further authorities, as PEM, whose certificates the receivers of webhooks may have.
     #[arg(long, env = "PERENNIAL_WEBHOOK_CA_FILE", value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+
+    /// NATS with JetStream to publish events to, such as `nats://nats.messaging:4222`, or with `tls://`;
+    /// to none, if it is not set.
+    #[arg(long, env = "PERENNIAL_NATS_URL", value_name = "URL", value_parser = nats::address)]
+    pub nats_url: Option<nats::Address>,
+
+    /// Credentials file of the user of NATS who may publish.
+    #[arg(
+        long,
+        env = "PERENNIAL_NATS_CREDENTIALS_FILE",
+        value_name = "FILE",
+        requires = "nats_url"
+    )]
+    pub nats_credentials_file: Option<PathBuf>,
+
+    /// File of authorities, as PEM, one of which must have signed the certificate of NATS; without it,
+    /// one that the machine trusts.
+    #[arg(long, env = "PERENNIAL_NATS_CA_FILE", value_name = "FILE", requires = "nats_url")]
+    pub nats_ca_file: Option<PathBuf>,
 }
 
 /// Connects to the database, sees to its schema, and adds the services to `routes`. Answers with the
@@ -134,13 +157,24 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let events = Events::new(store.clone(), limits);
     let receivers =
         RemoteReceivers::new(args.allow_private_webhooks, args.webhook_ca_file.as_deref())?;
-    let webhooks = Webhooks::new(store, events.clone(), Arc::new(receivers), env.clone());
+    let webhooks = Webhooks::new(store.clone(), events.clone(), Arc::new(receivers), env.clone());
+    let publisher = Publisher::new(store, events.clone(), bus(args).await?, env.clone());
     let days = args.event_retention_days;
-    let sweeps = SweepGrpc::new(orders, deliveries, events.clone(), webhooks.clone(), days);
+    let sweeps =
+        SweepGrpc::new(orders, deliveries, events.clone(), webhooks.clone(), publisher, days);
     routes.add_service(SweepServiceServer::new(sweeps));
     routes.add_service(EventServiceServer::new(EventGrpc::new(events)));
     routes.add_service(WebhookServiceServer::new(WebhookGrpc::new(webhooks, env)));
     Ok(database)
+}
+
+/// The stream to publish to, if there is one. It may be away for as long as it likes.
+async fn bus(args: &Args) -> anyhow::Result<Option<Arc<dyn Bus>>> {
+    let Some(address) = &args.nats_url else { return Ok(None) };
+    let (credentials, authorities) = (&args.nats_credentials_file, &args.nats_ca_file);
+    let nats = Nats::start(address, credentials.as_deref(), authorities.as_deref());
+    let nats = nats.await.context("cannot publish to NATS as it is set")?;
+    Ok(Some(Arc::new(nats.keeping(args.event_retention_days))))
 }
 
 /// The bounds of a day.

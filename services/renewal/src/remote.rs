@@ -1,5 +1,6 @@
 //! The other services, as the use cases see them: adapters over generated clients.
 
+pub mod nats;
 mod purse;
 mod webhooks;
 

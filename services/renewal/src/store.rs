@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod instances;
 mod migration;
 pub mod orders;
+pub mod publications;
 pub mod quotes;
 pub mod requests;
 pub mod values;

@@ -2,9 +2,9 @@
 
 mod watch;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use outbox::{Filter, ReadError};
-use proto::renewal::v1 as pb;
+use proto::{convert::instant, renewal::v1 as pb};
 
 use self::watch::Watching;
 pub use self::watch::{Limits, Start, TooManyWatchers};
@@ -30,6 +30,26 @@ pub struct Wanted {
 pub struct Events {
     store: Store,
     watching: Watching,
+}
+
+/// What an event says, as receivers of webhooks and readers of streams are told it.
+#[must_use]
+pub fn content(event: &pb::Event) -> serde_json::Value {
+    serde_json::json!({
+        "account_id": event.account_id,
+        "instance_id": event.instance_id,
+        "instance_version": event.instance_version,
+        "product_id": event.product_id,
+        "order_id": event.order_id,
+        "attributes": event.attributes,
+    })
+}
+
+/// When an event happened, as text; `now` if it does not say.
+#[must_use]
+pub fn time_of(event: &pb::Event, now: DateTime<Utc>) -> String {
+    let time = event.time.and_then(|time| instant(time).ok()).unwrap_or(now);
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 impl Events {

@@ -9,9 +9,9 @@ use proto::{
         AdvanceRequest, AdvanceResponse, DeliverDueRequest, DeliverDueResponse,
         DeliverWebhooksRequest, DeliverWebhooksResponse, ExpireDueRequest, ExpireDueResponse,
         NextDueRequest, NextDueResponse, NoticeFundsRequest, NoticeFundsResponse,
-        PurgeEventsRequest, PurgeEventsResponse, RebuildDueRequest, RebuildDueResponse,
-        RemindDueRequest, RemindDueResponse, RenewDueRequest, RenewDueResponse,
-        sweep_service_server::SweepService,
+        PublishEventsRequest, PublishEventsResponse, PurgeEventsRequest, PurgeEventsResponse,
+        RebuildDueRequest, RebuildDueResponse, RemindDueRequest, RemindDueResponse,
+        RenewDueRequest, RenewDueResponse, sweep_service_server::SweepService,
     },
 };
 use tonic::{Request, Response, Status};
@@ -25,6 +25,7 @@ use crate::{
         deliver::Deliveries,
         error::CallError,
         events::Events,
+        publish::Publisher,
         rebuild::Rebuild,
         webhooks::Webhooks,
     },
@@ -54,22 +55,24 @@ pub struct SweepGrpc {
     deliveries: Deliveries,
     events: Events,
     webhooks: Webhooks,
+    publisher: Publisher,
     /// Days that events are kept.
     event_days: u32,
 }
 
 impl SweepGrpc {
     /// Sweeps over `orders` and `deliveries`, over `events`, which are kept for `event_days`, and over
-    /// `webhooks`.
+    /// those who are told of them: `webhooks`, and the stream of `publisher`.
     #[must_use]
     pub const fn new(
         orders: Orders,
         deliveries: Deliveries,
         events: Events,
         webhooks: Webhooks,
+        publisher: Publisher,
         event_days: u32,
     ) -> Self {
-        Self { orders, deliveries, events, webhooks, event_days }
+        Self { orders, deliveries, events, webhooks, publisher, event_days }
     }
 }
 
@@ -179,6 +182,21 @@ impl SweepService for SweepGrpc {
             done: count(delivered.done),
             failed: failed.map(|(reason, number)| (reason.to_owned(), count(number))).collect(),
             more: delivered.more,
+        }))
+    }
+
+    #[instrument(skip_all)]
+    async fn publish_events(
+        &self,
+        _: Request<PublishEventsRequest>,
+    ) -> Result<Response<PublishEventsResponse>, Status> {
+        let published = self.publisher.publish().await.map_err(CallError::from)?;
+        let failed = published.failed.into_iter();
+        Ok(Response::new(PublishEventsResponse {
+            due: count(published.due),
+            done: count(published.done),
+            failed: failed.map(|(reason, number)| (reason.to_owned(), count(number))).collect(),
+            more: published.more,
         }))
     }
 

@@ -3,6 +3,7 @@
 mod m20261122_000001_accounts_instances_orders;
 mod m20261122_000002_deliveries;
 mod m20261122_000003_webhooks;
+mod m20261122_000004_publications;
 
 use platform::database::MutationsTable;
 use sea_orm_migration::{
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_deliveries::Migration),
             Box::new(m20261122_000003_webhooks::Migration),
             Box::new(MutationsTable),
+            Box::new(m20261122_000004_publications::Migration),
         ]
     }
 

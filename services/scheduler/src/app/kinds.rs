@@ -114,7 +114,7 @@ macro_rules! by_shards {
 }
 
 /// Every kind, in the order in which one pass over all that is due takes them.
-pub static KINDS: [Kind; 14] = [
+pub static KINDS: [Kind; 15] = [
     Kind {
         name: "advance",
         description: "finishes orders that a crash or a lost answer left halfway (O-4)",
@@ -187,6 +187,21 @@ pub static KINDS: [Kind; 14] = [
         after: "",
         // What a receiver does not take is told in its webhook and tried again: the run is done.
         page: plain!(renewal.deliver_webhooks(DeliverWebhooksRequest, 0) => due, due),
+    },
+    Kind {
+        name: "publish",
+        description: "publishes what happened to the stream of NATS JetStream, if there is one",
+        service: "renewal",
+        sharded: false,
+        every: 2,
+        after: "",
+        page: |services, _| {
+            Box::pin(async move {
+                let request = renewal::PublishEventsRequest {};
+                let page = services.renewal().publish_events(request).await?.into_inner();
+                Ok(Page::next(page.due, page.done, page.failed, String::new(), page.more))
+            })
+        },
     },
     Kind {
         name: "expire-holds",

@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, future::join_all, stream::iter};
 use outbox::{Filter, ReadError};
 use platform::webhook::Secret;
-use proto::{convert::instant, renewal::v1 as pb};
+use proto::renewal::v1 as pb;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::{Message, PostError, WebhookError, Webhooks};
 use crate::{
-    app::events::Wanted,
+    app::events::{Wanted, content, time_of},
     domain::webhook::{BROKEN, GIVE_UP, backoff, pause},
     store::webhooks::{
         self, Webhook,
@@ -360,18 +360,10 @@ fn fail(letter: &mut Letter, error: &PostError, now: DateTime<Utc>) {
 
 /// An event as Standard Webhooks have it.
 fn message(event: &pb::Event, secrets: &[Secret], now: DateTime<Utc>) -> Message {
-    let time = event.time.and_then(|time| instant(time).ok()).unwrap_or(now);
     let body = json!({
         "type": event.r#type,
-        "timestamp": time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
-        "data": {
-            "account_id": event.account_id,
-            "instance_id": event.instance_id,
-            "instance_version": event.instance_version,
-            "product_id": event.product_id,
-            "order_id": event.order_id,
-            "attributes": event.attributes,
-        },
+        "timestamp": time_of(event, now),
+        "data": content(event),
     });
     let (body, timestamp) = (body.to_string().into_bytes(), now.timestamp());
     let sign = |secret: &Secret| secret.sign(&event.event_id, timestamp, &body);
