@@ -25,4 +25,6 @@ mod rolling;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod tidy;

@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod clock;
+pub mod collector;
 pub mod console;
 pub mod fixture;
 pub mod issuer;

@@ -18,6 +18,8 @@
 {{- with $values.telemetry.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
+- name: OTEL_SERVICE_NAME
+  value: {{ printf "perennial-%s" $.component | quote }}
 - name: POD_NAME
   valueFrom:
     fieldRef:

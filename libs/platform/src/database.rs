@@ -251,6 +251,13 @@ impl Database {
         }
     }
 
+    /// Its pools of connections: each once.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &DatabaseConnection> {
+        // On PostgreSQL readers and writers share one.
+        let reader = (self.backend == Backend::Sqlite).then_some(&self.reader);
+        std::iter::once(&self.writer).chain(reader)
+    }
+
     /// What has been asked of this database so far, through this handle and its clones.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -1,5 +1,7 @@
 //! Serving gRPC, and what HTTP routes there are beside it, until told to stop.
 
+mod measure;
+
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -7,11 +9,11 @@ use axum::{
     extract::Request,
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
+    routing::get,
 };
 use futures::{FutureExt as _, Stream, future::join_all};
 use opentelemetry::{global, propagation::Extractor};
 use tokio::{io::DuplexStream, net::TcpListener, signal::unix::SignalKind, time::Instant};
-use tokio_rustls::rustls::ServerConfig;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{
     Code,
@@ -25,13 +27,15 @@ use tonic_reflection::server::Builder as Reflection;
 use tracing::{Span, info};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use self::measure::Calls;
 use crate::{
     context::{self, Context},
     database::Database,
     files::Watched,
     identity::{Caller, Guard},
     memory::MemoryListener,
-    tls,
+    telemetry::{self, watch_certificate, watch_connections},
+    tls::{self, Offer},
 };
 
 /// How long databases may take to close.
@@ -48,8 +52,8 @@ pub struct ServeArgs {
     #[arg(long, env = "PERENNIAL_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
 
-    /// Address on which probes are answered without TLS and without asking who they are, besides where
-    /// everybody is served; none by default.
+    /// Address on which probes are answered, and metrics told at `/metrics`, without TLS and without
+    /// asking who asks; none by default.
     #[arg(long, env = "PERENNIAL_OPS_LISTEN")]
     pub ops_listen: Option<SocketAddr>,
 
@@ -76,6 +80,8 @@ pub struct Serving {
     pub names: Vec<String>,
     /// Descriptors of the public contract.
     pub descriptors: &'static [u8],
+    /// Descriptors of all that is served, which is counted by its methods.
+    pub counted: &'static [u8],
     /// Where the services in this process call each other, if they do.
     pub memory: Option<MemoryListener>,
     /// The services' databases, which are closed last.
@@ -88,7 +94,7 @@ pub struct Serving {
 #[derive(Debug, Clone, Default)]
 pub struct Entrance {
     /// With what certificate, where the server speaks TLS.
-    pub tls: Option<Watched<ServerConfig>>,
+    pub tls: Option<Watched<Offer>>,
     /// Who is asked who they are.
     pub guard: Option<Arc<Guard>>,
 }
@@ -130,13 +136,15 @@ pub async fn serve(
     args: &ServeArgs,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Serving { routes, names, descriptors, memory, databases, entrance } = serving;
+    let Serving { routes, names, descriptors, counted, memory, databases, entrance } = serving;
+    watch_connections(&databases);
     let (mut health, health_service) = tonic_health::server::health_reporter();
     for name in every(&names) {
         health.set_service_status(name, ServingStatus::Serving).await;
     }
     let probed = Routes::default().add_service(health_service.clone());
-    let probed = serve_probes(args.ops_listen, probed).await?;
+    let probed = probed.into_axum_router().route("/metrics", get(telemetry::metrics));
+    let probed = serve_probes(args.ops_listen, probed.into()).await?;
     let routes = routes.add_service(health_service);
     let closing = Stopping::default();
     let routes: Routes = routes.into_axum_router().layer(axum::Extension(closing.clone())).into();
@@ -147,7 +155,8 @@ pub async fn serve(
 
     let timeout = Duration::from_secs(args.request_timeout_seconds);
     let public = guarded(in_context(public, timeout), entrance.guard);
-    let routes = in_context(routes, timeout);
+    let public = Calls::of(counted)?.count(public);
+    let routes = Calls::of(counted)?.count(in_context(routes, timeout));
     let drain = Duration::from_secs(args.drain_seconds);
     let inner_stop = CancellationToken::new();
     let inner = tokio::spawn(serve_memory(routes, memory, timeout, inner_stop.clone()));
@@ -163,8 +172,9 @@ pub async fn serve(
     };
     let mut outer = aging(builder(timeout), args, timeout).accept_http1(true);
     let outer = outer.add_routes(in_codes_of_http(public, timeout));
-    let outer = if let Some(config) = entrance.tls {
-        let incoming = tls::incoming(listener, config);
+    let outer = if let Some(offer) = entrance.tls {
+        watch_certificate(offer.clone());
+        let incoming = tls::incoming(listener, offer);
         outer.serve_with_incoming_shutdown(incoming, closed).boxed()
     } else {
         // The builder's own setting does not reach connections that are accepted outside of it;
@@ -196,7 +206,9 @@ async fn serve_probes(
     let Some(listen) = listen else { return Ok(None) };
     let listener = TcpListener::bind(listen).await;
     let listener = listener.with_context(|| format!("could not listen on {listen}"))?;
-    let served = builder(PROBE).add_routes(routes).serve_with_incoming(TcpIncoming::from(listener));
+    // Whoever collects metrics speaks HTTP/1.1.
+    let probed = builder(PROBE).accept_http1(true).add_routes(routes);
+    let served = probed.serve_with_incoming(TcpIncoming::from(listener));
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "probes are not answered any more");

@@ -20,6 +20,8 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
+
 use crate::files::Watched;
 
 /// How long the other side may take to agree on keys.
@@ -70,7 +72,7 @@ impl TlsArgs {
     }
 
     /// What the server offers, if it speaks TLS.
-    pub fn server(&self) -> anyhow::Result<Option<Watched<ServerConfig>>> {
+    pub fn server(&self) -> anyhow::Result<Option<Watched<Offer>>> {
         if self.tls_cert_file.is_none() {
             return Ok(None);
         }
@@ -88,6 +90,24 @@ impl TlsArgs {
     }
 }
 
+/// What a server offers to those who call it.
+#[derive(Debug)]
+pub struct Offer {
+    config: Arc<ServerConfig>,
+    /// Its own certificate.
+    leaf: CertificateDer<'static>,
+}
+
+impl Offer {
+    /// How long its certificate is still valid; nothing where it is not, or not yet.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        let read = X509Certificate::from_der(&self.leaf).ok();
+        let left = read.and_then(|(_, leaf)| leaf.validity().time_to_expiration());
+        left.and_then(|left| left.try_into().ok()).unwrap_or_default()
+    }
+}
+
 /// What the files hold.
 struct Material {
     own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
@@ -98,7 +118,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn server(material: Material) -> anyhow::Result<ServerConfig> {
+fn server(material: Material) -> anyhow::Result<Offer> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match material.authorities {
@@ -113,9 +133,10 @@ fn server(material: Material) -> anyhow::Result<ServerConfig> {
         }
     };
     let (chain, key) = material.own.context("there is no certificate")?;
+    let leaf = chain.first().context("there is no certificate")?.clone();
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-    Ok(config)
+    Ok(Offer { config: config.into(), leaf })
 }
 
 fn client(material: Material) -> anyhow::Result<ClientConfig> {
@@ -157,16 +178,16 @@ pub(crate) fn roots(pem: &[u8]) -> anyhow::Result<RootCertStore> {
 /// holds up nobody else, and who fails is not told of.
 pub fn incoming(
     listener: TcpListener,
-    config: Watched<ServerConfig>,
+    offer: Watched<Offer>,
 ) -> impl Stream<Item = std::io::Result<TlsStream<TcpStream>>> {
     let (sender, mut receiver) = mpsc::channel(MOST_HANDSHAKES);
-    tokio::spawn(accept(listener, config, sender));
+    tokio::spawn(accept(listener, offer, sender));
     stream::poll_fn(move |context| receiver.poll_recv(context).map(|stream| stream.map(Ok)))
 }
 
 async fn accept(
     listener: TcpListener,
-    config: Watched<ServerConfig>,
+    offer: Watched<Offer>,
     agreed: mpsc::Sender<TlsStream<TcpStream>>,
 ) {
     let places = Arc::new(Semaphore::new(MOST_HANDSHAKES));
@@ -184,7 +205,7 @@ async fn accept(
             },
             () = agreed.closed() => return,
         };
-        let acceptor = TlsAcceptor::from(config.get());
+        let acceptor = TlsAcceptor::from(Arc::clone(&offer.get().config));
         let agreed = agreed.clone();
         tokio::spawn(async move {
             let _place = place;

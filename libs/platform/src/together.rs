@@ -8,10 +8,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
+use tracing::{Instrument as _, Span};
 
 use crate::{
     context::{self, Call},
     database::{MaybeTransient, Trouble},
+    telemetry::{round_span, watch_queue},
 };
 
 /// How many may wait for their turn; more wait for a place.
@@ -43,6 +45,9 @@ pub trait Work: Clone + Send + Sync + 'static {
     /// What two asks that are done together must not share.
     type Key: Ord + Send;
 
+    /// What it is called where its rounds are traced and measured.
+    const NAME: &'static str;
+
     /// The keys of an ask.
     fn keys(ask: &Self::Ask) -> Vec<Self::Key>;
 
@@ -67,6 +72,8 @@ struct Waiting<W: Work> {
     ask: W::Ask,
     /// For whose sake it is asked, to be noted with what is done for it.
     calls: Vec<Arc<Call>>,
+    /// Where it was asked for.
+    span: Span,
     answer: oneshot::Sender<Result<W::Answer, W::Error>>,
 }
 
@@ -108,6 +115,11 @@ impl<W: Work> Queue<W> {
     /// The same, for one of several queues that share `turns`.
     pub fn start_among(turns: &Turns, work: W) -> Self {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
+        let queue = sender.downgrade();
+        watch_queue(W::NAME, move || {
+            let queue = queue.upgrade()?;
+            Some(queue.max_capacity() - queue.capacity())
+        });
         tokio::spawn(run(turns.clone(), work, receiver));
         Self(sender)
     }
@@ -118,7 +130,8 @@ impl<W: Work> Queue<W> {
     /// where the database cannot do anything for now.
     pub async fn ask(&self, ask: W::Ask) -> Result<W::Answer, W::Error> {
         let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting { ask, calls: context::calls(), answer };
+        let span = Span::current();
+        let waiting = Waiting { ask, calls: context::calls(), span, answer };
         self.0.send(waiting).await.map_err(|_| Unanswered::NoOutcome)?;
         outcome.await.unwrap_or_else(|_| Err(Unanswered::NoOutcome.into()))
     }
@@ -138,9 +151,9 @@ async fn run<W: Work>(turns: Turns, work: W, mut incoming: mpsc::Receiver<Waitin
         for round in rounds(mem::take(&mut come)) {
             // In a task of its own, so that a bug fails one round and nobody after it.
             let work = work.clone();
-            let taken =
-                tokio::spawn(async move { timeout(ROUND_TIMEOUT, take(&work, round)).await });
-            match taken.await {
+            let span = round_span(W::NAME, round.iter().map(|waiting| &waiting.span));
+            let taken = async move { timeout(ROUND_TIMEOUT, take(&work, round)).await };
+            match tokio::spawn(taken.instrument(span)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => tracing::error!("a round was given up after {ROUND_TIMEOUT:?}"),
                 Err(error) => tracing::error!(%error, "a round failed"),

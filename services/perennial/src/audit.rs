@@ -78,6 +78,7 @@ pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<Str
         routes: routes.routes(),
         names: Vec::new(),
         descriptors: proto::PUBLIC_DESCRIPTORS,
+        counted: proto::DESCRIPTORS,
         memory: Some(listener),
         databases: Vec::new(),
         entrance: Entrance::default(),

@@ -47,7 +47,7 @@ pub struct ServeCommand {
 
 /// Serves until a signal says to stop.
 pub async fn run(command: ServeCommand, env: Env) -> anyhow::Result<ExitCode> {
-    let _telemetry = telemetry::init("perennial", &command.telemetry)?;
+    let _telemetry = telemetry::init(&command.telemetry)?;
     command.fault.arm();
     let stop = stop_on_signal()?;
     let ServeCommand { mut suite, serve, identity, sandbox_clock, .. } = command;

@@ -130,6 +130,7 @@ impl SuiteArgs {
             routes: routes.routes(),
             names: self.service_names()?,
             descriptors: proto::PUBLIC_DESCRIPTORS,
+            counted: proto::DESCRIPTORS,
             memory: Some(listener),
             databases,
             entrance,

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod advance;
 pub mod audit;
 pub mod automatic;
+pub mod backlog;
 pub mod bill;
 pub mod bound;
 pub mod cancel;
@@ -46,7 +47,10 @@ use kernel::{
     Env, Money,
     ids::{AccountId, PaymentId, ProductId},
 };
-use platform::together::{Queue, Turns};
+use platform::{
+    telemetry::meter,
+    together::{Queue, Turns},
+};
 use proto::{
     catalog::v1::{QuoteRenewalsRequest, QuoteRenewalsResponse},
     wallet::v1::{
@@ -194,7 +198,7 @@ impl Orders {
         let payer = Queue::start_among(&turns, Payer::new(Arc::clone(&funds)));
         let completer = Queue::start_among(&turns, Completer::new(store.clone(), env.clone()));
         let caps = Caps::default();
-        let meters = Meters::of(&opentelemetry::global::meter("perennial"));
+        let meters = Meters::of(&meter());
         Self { store, rules, pricing, funds, pricer, maker, payer, completer, caps, meters, env }
     }
 

@@ -7,6 +7,7 @@ use kernel::Env;
 use platform::{
     client::{Credentials, Peer},
     database::{Database, DatabaseUrl, Durability},
+    telemetry::meter,
 };
 use proto::renewal::{
     internal::v1::sweep_service_server::SweepServiceServer,
@@ -25,6 +26,7 @@ use crate::{
         accounts::Accounts,
         audit,
         automatic::caps::Caps,
+        backlog::Backlog,
         correction::Corrections,
         deliver::Deliveries,
         events::{Events, Limits},
@@ -134,6 +136,7 @@ pub async fn mount(args: &Args, env: Env, routes: &mut RoutesBuilder) -> anyhow:
     let catalog: Arc<dyn Pricing> = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
     let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
     let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
+    tokio::spawn(Backlog::new(store.clone(), env.clone(), &meter()).keep_measuring());
 
     let orders = Orders::start(store.clone(), Arc::clone(&rules), catalog, wallet, env.clone());
     let orders = orders.within(caps(args));

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod agenda;
 pub mod audit;
 pub mod automatic;
+pub mod backlog;
 pub mod bulk;
 pub mod cursors;
 pub mod deliveries;

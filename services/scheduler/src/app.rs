@@ -2,6 +2,7 @@
 
 mod error;
 mod kinds;
+mod lags;
 mod play;
 mod sandbox;
 mod watch;
@@ -11,8 +12,10 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use kernel::Env;
+use platform::telemetry::meter;
 use tokio::sync::{Notify, Semaphore, watch as changes};
 
+use self::lags::Lags;
 pub use self::{
     error::SchedulerError,
     kinds::{Ask, Interval, KINDS, Kind, Own, Page, Services},
@@ -82,6 +85,7 @@ pub struct Scheduler {
     holder: String,
     plans: Vec<Plan>,
     desks: Vec<Desk>,
+    lags: Lags,
     /// Somebody should look at what is due.
     wake: Arc<Notify>,
     /// A run has got further.
@@ -103,6 +107,7 @@ impl Scheduler {
             sandbox: None,
             desks: desks(&plans),
             plans,
+            lags: Lags::of(&meter()),
             store,
             env,
             services,

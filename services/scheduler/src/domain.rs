@@ -255,6 +255,17 @@ pub fn next(now: DateTime<Utc>, interval: Duration, lease: &Lease) -> Next {
     if lease.is_taken(now) || failed { Next::Later } else { Next::Now(due) }
 }
 
+/// How long a part of a schedule with this `interval` and `lease` has been due at `now`: since the
+/// first planned time that was not done. One that was never done is due since the latest one.
+pub fn lag(now: DateTime<Utc>, interval: Duration, lease: &Lease) -> TimeDelta {
+    let (due, done) = (planned(now, interval), planned(lease.done, interval));
+    if done >= due {
+        return TimeDelta::zero();
+    }
+    let since = if lease.done == DateTime::UNIX_EPOCH { due } else { done + interval };
+    now - since
+}
+
 /// The shards of the accounts in so many parts, as even as can be.
 pub fn parts(count: u8) -> Vec<Range<i32>> {
     let count = i32::from(count).clamp(1, SHARDS);

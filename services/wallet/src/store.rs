@@ -6,6 +6,7 @@ mod audit;
 mod bulk;
 mod entity;
 mod fundings;
+mod meters;
 mod migration;
 mod rows;
 mod statement;
@@ -37,6 +38,7 @@ pub use self::{
 use self::{
     bulk::Column,
     entity::{entry, payment, voucher, wallet},
+    meters::Moved,
     rows::micros,
 };
 use crate::domain::{Entry, Funds, Payment, Voucher, Wallet};
@@ -87,7 +89,7 @@ impl Store {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Unit, StoreError> {
         let transaction = self.database.begin_write().await?;
-        Ok(Unit { transaction, backend: self.database.backend() })
+        Ok(Unit { transaction, backend: self.database.backend(), moved: Moved::default() })
     }
 
     /// Adds `wallet` unless its account has one, and returns the one that there is then.

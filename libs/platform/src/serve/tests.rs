@@ -30,6 +30,7 @@ async fn start_with(
         routes,
         names: vec!["perennial.catalog.v1.CatalogService".to_owned()],
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
+        counted: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory,
         databases: Vec::new(),
         entrance: Entrance::default(),

@@ -34,7 +34,7 @@ fn files(folder: &TempDir, name: &str, by: &CertifiedIssuer<'static, KeyPair>) -
 /// Whether `client` gets a byte from `server` that calls itself `name`, and how many certificates the
 /// server has seen of it.
 async fn exchange(
-    server: &Watched<ServerConfig>,
+    server: &Watched<Offer>,
     client: &ClientConfig,
     name: &'static str,
 ) -> std::io::Result<usize> {

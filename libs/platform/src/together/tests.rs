@@ -45,6 +45,8 @@ impl Work for Doubling {
     type Error = Fault;
     type Key = i32;
 
+    const NAME: &str = "doubling";
+
     fn keys(ask: &i32) -> Vec<i32> {
         vec![ask.abs() % 10]
     }
@@ -78,6 +80,8 @@ impl Work for Unkeyed {
     type Answer = i32;
     type Error = Fault;
     type Key = i32;
+
+    const NAME: &str = "doubling";
 
     fn keys(_: &i32) -> Vec<i32> {
         Vec::new()

@@ -244,7 +244,7 @@ fn count(number: usize) -> u32 {
 /// An event as a message.
 fn message(event: &pb::Event, now: DateTime<Utc>) -> Message {
     let kind = format!("perennial.renewal.{}", event.r#type);
-    let body = json!({
+    let mut body = json!({
         "specversion": "1.0",
         "id": event.event_id,
         "source": "/perennial/renewal",
@@ -254,6 +254,10 @@ fn message(event: &pb::Event, now: DateTime<Utc>) -> Message {
         "datacontenttype": "application/json",
         "data": content(event),
     });
+    // The extension of CloudEvents for traces.
+    if !event.trace_parent.is_empty() {
+        body["traceparent"] = event.trace_parent.clone().into();
+    }
     Message { id: event.event_id.clone(), subject: kind, body: body.to_string().into_bytes() }
 }
 

@@ -11,7 +11,7 @@ use kernel::{
     ids::{AccountId, InstanceId, OrderId},
 };
 use outbox::{Filter, ReadError};
-use platform::database::Database;
+use platform::{database::Database, telemetry::trace_parent};
 use prost::Message as _;
 use proto::{convert::timestamp, renewal::v1 as pb};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
@@ -149,7 +149,7 @@ impl Event {
         self.instance.as_ref().map(|(id, _)| id)
     }
 
-    fn into_row(self, env: &Env, now: DateTime<Utc>) -> outbox::Event {
+    fn into_row(self, env: &Env, now: DateTime<Utc>, trace_parent: &str) -> outbox::Event {
         let (instance_id, instance_version) =
             self.instance.map(|(id, version)| (String::from(id), version)).unwrap_or_default();
         let payload = pb::Event {
@@ -157,6 +157,7 @@ impl Event {
             instance_version,
             order_id: self.order.map(|id| id.to_string()).unwrap_or_default(),
             attributes: self.attributes,
+            trace_parent: trace_parent.to_owned(),
             ..pb::Event::default()
         };
         outbox::Event {
@@ -177,7 +178,8 @@ pub async fn record<C: ConnectionTrait>(
     events: Vec<Event>,
 ) -> Result<(), StoreError> {
     let backend = backend_of(connection);
-    let rows: Vec<_> = events.into_iter().map(|event| event.into_row(env, now)).collect();
+    let trace = trace_parent();
+    let rows: Vec<_> = events.into_iter().map(|event| event.into_row(env, now, &trace)).collect();
     Ok(outbox::insert(connection, backend, &rows).await?)
 }
 

@@ -10,6 +10,7 @@ use futures::{StreamExt as _, future::OptionFuture};
 use platform::client::safe;
 use tokio::{sync::Mutex, time::timeout};
 use tonic::Status;
+use tracing::Instrument as _;
 
 use super::{Ask, Desk, Page, Plan, Scheduler};
 use crate::{
@@ -64,6 +65,7 @@ impl Scheduler {
     /// Sees what is due and begins it, and tells whether anything that was asked for waits.
     pub async fn look(self: &Arc<Self>) -> Result<bool, StoreError> {
         let board = self.store.board().await?;
+        self.lags.note(&self.desks, &self.plans, &board, self.env.now());
         for (index, desk) in self.desks.iter().enumerate() {
             if self.job(desk, &board).is_none() {
                 continue;
@@ -216,7 +218,10 @@ impl Scheduler {
         if progress.lock().await.halt.is_some() {
             return None;
         }
-        Some(safe(|| (plan.kind.page)(self.services.clone(), ask.clone())).await)
+        let span =
+            tracing::info_span!("page", schedule.kind = plan.kind.name, shards = ?ask.shards);
+        let page = safe(|| (plan.kind.page)(self.services.clone(), ask.clone()));
+        Some(page.instrument(span).await)
     }
 
     /// Keeps what came of a page, and tells where the next one begins, if there is one.

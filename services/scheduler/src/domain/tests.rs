@@ -52,6 +52,23 @@ fn a_schedule_is_due_once_for_each_planned_time() {
 }
 
 #[test]
+fn a_part_lags_since_the_first_planned_time_that_was_not_done() {
+    for (done, expected) in [
+        ("2026-03-01T01:02:00Z", 0),
+        ("2026-03-01T01:01:20Z", 30),
+        ("2026-03-01T00:59:00Z", 150),
+        // Never yet.
+        ("1970-01-01T00:00:00Z", 30),
+        // A clock was ahead for a while.
+        ("2027-03-01T00:00:00Z", 0),
+    ] {
+        let lease = Lease { done: at(done), ..Lease::default() };
+        let lag = lag(at("2026-03-01T01:02:30Z"), seconds(60), &lease);
+        assert_eq!(lag, TimeDelta::seconds(expected), "{done}");
+    }
+}
+
+#[test]
 fn what_failed_is_tried_again_after_a_minute_under_the_same_planned_time() {
     let failed = at("2026-03-01T01:00:00Z");
     let lease = Lease { failed, ..Lease::default() };

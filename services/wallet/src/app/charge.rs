@@ -94,6 +94,8 @@ impl Work for Till {
     type Error = WalletError;
     type Key = PaymentId;
 
+    const NAME: &'static str = "charges";
+
     fn keys(charge: &Charge) -> Vec<PaymentId> {
         vec![charge.payment]
     }

@@ -25,6 +25,7 @@ use super::{
     StoreError,
     bulk::{self, Column},
     entity::{request, voucher, wallet},
+    meters::Moved,
     rows::{micros, usable},
 };
 use crate::domain::{Entry, Purse, Voucher, Wallet};
@@ -34,6 +35,8 @@ use crate::domain::{Entry, Purse, Voucher, Wallet};
 pub struct Unit {
     pub(super) transaction: Write,
     pub(super) backend: Backend,
+    /// What moves in it.
+    pub(super) moved: Moved,
 }
 
 /// A request that was answered (O-3).
@@ -58,12 +61,16 @@ pub struct VouchersWanted {
 impl Unit {
     /// Makes everything final.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        self.moved.count();
+        Ok(())
     }
 
     /// The same where something was done for some of those who asked together, as `done` says of each.
     pub async fn commit_for(self, done: &[bool]) -> Result<(), StoreError> {
-        Ok(self.transaction.commit_for(done).await?)
+        self.transaction.commit_for(done).await?;
+        self.moved.count();
+        Ok(())
     }
 
     pub(super) async fn rows<M: sea_orm::FromQueryResult>(
@@ -221,6 +228,7 @@ impl Unit {
             number(|it| micros(it.create_time)),
             Column::Bytes(entries.clone().map(|it| it.hash.0.to_vec()).collect()),
         ];
+        entries.clone().for_each(|entry| self.moved.note(entry));
         let rows = entries.count();
         self.write(&bulk::ADD_ENTRIES, columns, rows).await
     }

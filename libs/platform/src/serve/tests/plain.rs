@@ -18,6 +18,7 @@ async fn with_routes(stop: &CancellationToken, seconds: u64) -> Peer {
         routes: routes.into(),
         names: Vec::new(),
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
+        counted: tonic_health::pb::FILE_DESCRIPTOR_SET,
         memory: None,
         databases: Vec::new(),
         entrance: Entrance::default(),

@@ -90,6 +90,8 @@ impl Work for Maker {
     type Error = StoreError;
     type Key = Key;
 
+    const NAME: &'static str = "maker";
+
     fn keys(making: &Making) -> Vec<Key> {
         let Order { account, request, .. } = &making.order;
         let request = request.iter().map(|(id, _)| Key::Request(account.clone(), *id));

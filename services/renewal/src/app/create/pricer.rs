@@ -177,6 +177,8 @@ impl Work for Pricer {
     type Error = StoreError;
     type Key = ();
 
+    const NAME: &'static str = "pricer";
+
     fn keys(_: &Wanted) -> Vec<()> {
         Vec::new()
     }

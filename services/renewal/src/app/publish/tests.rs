@@ -221,3 +221,14 @@ async fn a_stream_that_was_left_behind_goes_on_with_the_oldest() {
         assert_eq!(ids.last(), Some(&left.events[0].event_id));
     }
 }
+
+#[test]
+fn a_message_says_on_which_trace_it_belongs_if_it_was_traced() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (trace_parent, told) in [("", None), (parent, Some(parent))] {
+        let event = pb::Event { trace_parent: trace_parent.to_owned(), ..pb::Event::default() };
+        let message = message(&event, DateTime::UNIX_EPOCH);
+        let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+        assert_eq!(body.get("traceparent").and_then(|parent| parent.as_str()), told);
+    }
+}

@@ -78,6 +78,8 @@ impl Work for Completer {
     type Error = StoreError;
     type Key = OrderId;
 
+    const NAME: &'static str = "completer";
+
     fn keys(paid: &Paid) -> Vec<OrderId> {
         vec![paid.order.id]
     }

@@ -52,6 +52,8 @@ impl Work for Payer {
     type Error = RemoteError;
     type Key = String;
 
+    const NAME: &'static str = "payer";
+
     fn keys(ask: &ChargeRequest) -> Vec<String> {
         ask.charge.iter().map(|charge| charge.payment_id.clone()).collect()
     }
