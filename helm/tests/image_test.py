@@ -24,10 +24,13 @@ class Image(unittest.TestCase):
         self.assertIn(f"rust:{channel}-bookworm AS build", instructions("FROM"))
         self.assertIn(f"RUSTUP_TOOLCHAIN={channel}", instructions("ENV"))
 
-    def test_both_stages_have_the_same_libc(self):
+    def test_the_libraries_of_the_binary_come_along(self):
         build, final = instructions("FROM")
         self.assertIn("bookworm", build)
-        self.assertIn("debian12", final)
+        self.assertEqual("scratch", final)
+        copied = instructions("COPY")
+        for folder in ("lib", "lib64"):
+            self.assertIn(f"--from=build /out/{folder} /{folder}", copied)
 
     def test_the_profile_is_one_of_the_workspace(self):
         profile = re.search(r"--profile (\w+)", DOCKERFILE)[1]
