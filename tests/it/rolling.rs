@@ -30,14 +30,18 @@ use proto::{
 };
 use tests::{Suite, clients::Clients, fixture::*, refusal};
 use tokio::{
+    sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 /// Customers of the load, which is spread over them.
 const CUSTOMERS: [&str; 4] = ["ann", "bob", "cid", "dan"];
+
+/// How long what is waited for may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The services, in the order in which they are replaced.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
@@ -66,14 +70,14 @@ async fn callers(suite: &Suite) -> Callers {
 /// What came of a load.
 #[derive(Default)]
 struct Tally {
-    made: AtomicU64,
+    made: watch::Sender<u64>,
     slowest: AtomicU64,
     failed: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Tally {
     fn count(&self, what: &str, began: Instant, answer: Result<(), Status>) {
-        self.made.fetch_add(1, Ordering::Relaxed);
+        self.made.send_modify(|made| *made += 1);
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.slowest.fetch_max(took, Ordering::Relaxed);
         if let Err(status) = answer {
@@ -180,17 +184,18 @@ impl Load {
         Self { stop, tally, work: tokio::spawn(work) }
     }
 
-    /// Lets them go on for a while.
-    async fn go_on(&self, time: Duration) {
-        let made = self.tally.made.load(Ordering::Relaxed);
-        tokio::time::sleep(time).await;
-        assert!(self.tally.made.load(Ordering::Relaxed) > made, "calls are answered");
+    /// Lets them go on until so many more calls are answered.
+    async fn go_on(&self, calls: u64) {
+        let mut made = self.tally.made.subscribe();
+        let enough = *made.borrow_and_update() + calls;
+        let answered = timeout(PATIENCE, made.wait_for(|made| *made >= enough)).await;
+        assert!(answered.is_ok(), "{calls} calls are answered in {PATIENCE:?}");
     }
 
     /// Stops them, and tells what came of their calls once all are answered.
     async fn end(self) -> Arc<Tally> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_mins(1), self.work).await.unwrap().unwrap();
+        timeout(PATIENCE, self.work).await.unwrap().unwrap();
         self.tally
     }
 }
@@ -241,19 +246,21 @@ async fn processes_are_replaced_one_by_one_and_no_call_fails() {
     let mut suite = Box::pin(Suite::secured()).await;
     let callers = Arc::new(callers(&suite).await);
     let (rate, time) = size();
+    let calls = u64::from(rate) * time.as_secs();
+    let began = Instant::now();
     let load = Load::start(&callers, rate, 0);
     for service in SERVICES {
-        load.go_on(time / 8).await;
+        load.go_on(calls / 8).await;
         suite.roll(service);
-        load.go_on(time / 8).await;
+        load.go_on(calls / 8).await;
     }
+    let planned = u64::from(rate) * began.elapsed().as_secs();
     let tally = load.end().await;
     let failed = tally.failed.lock().unwrap().clone();
-    let (made, slowest) =
-        (tally.made.load(Ordering::Relaxed), tally.slowest.load(Ordering::Relaxed));
+    let (made, slowest) = (*tally.made.borrow(), tally.slowest.load(Ordering::Relaxed));
     eprintln!("{made} calls, the slowest took {slowest} ms");
     assert!(failed.is_empty(), "of {made} calls: {failed:#?}");
-    assert!(made >= u64::from(rate) * time.as_secs() * 9 / 10, "{made} calls are too few");
+    assert!(made >= planned.max(calls) * 9 / 10, "{made} calls are too few");
     settled(&suite).await;
 }
 
@@ -263,10 +270,10 @@ async fn processes_that_are_killed_leave_nothing_off() {
     let callers = Arc::new(callers(&suite).await);
     let load = Load::start(&callers, 40, 0);
     for service in SERVICES {
-        load.go_on(Duration::from_secs(1)).await;
+        load.go_on(40).await;
         suite.restart(service, None);
     }
-    load.go_on(Duration::from_secs(1)).await;
+    load.go_on(40).await;
     load.end().await;
     settled(&suite).await;
 }
