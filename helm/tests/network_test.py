@@ -7,7 +7,7 @@ import chart
 ARROWS = {("renewal", "catalog"), ("renewal", "wallet"), ("scheduler", "renewal"), ("scheduler", "wallet")}
 TESTS = {("test", service) for service in chart.SERVICES}
 
-DNS, GRPC = 53, 50051
+DNS, GRPC, OPS = 53, 50051, 9464
 
 
 def policies(values):
@@ -41,6 +41,11 @@ def into(policies):
         if [port["port"] for port in rule["ports"]] == [GRPC]
         for caller in components(rule["from"])
     }
+
+
+def on(port, policy):
+    """Who is let in on `port`."""
+    return [rule for rule in policy["spec"]["ingress"] if [found["port"] for found in rule["ports"]] == [port]]
 
 
 def outside(policy):
@@ -97,13 +102,24 @@ class Network(unittest.TestCase):
 
     def test_nobody_else_gets_in_unless_named(self):
         for policy in policies(chart.values("minimal")).values():
-            for rule in policy["spec"]["ingress"]:
+            for rule in on(GRPC, policy):
                 self.assertEqual(len(rule["from"]), len(components(rule["from"])))
         found = policies(chart.values("ha"))
-        named = {name: [peer for rule in policy["spec"]["ingress"] for peer in rule["from"] if "namespaceSelector" in peer] for name, policy in found.items()}
+        named = {name: [peer for rule in on(GRPC, policy) for peer in rule["from"] if "namespaceSelector" in peer] for name, policy in found.items()}
         self.assertEqual(1, len(named["renewal"]))
         self.assertEqual({"app": "callback-proxy"}, named["wallet"][0]["podSelector"]["matchLabels"], "one peer, not two")
         self.assertFalse(named["migration"] + named["audit"] + named["test"])
+
+    def test_metrics_are_told_to_whom_is_named(self):
+        def scrapers(values):
+            return {name: [rule["from"] for rule in on(OPS, policy)] for name, policy in policies(values).items()}
+
+        values = chart.values("minimal")
+        monitoring = [[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]]
+        expected = {name: monitoring for name in chart.SERVICES}
+        self.assertEqual({**expected, "test": [], "migration": []}, scrapers(values))
+        found = scrapers(chart.merged(values, {"metrics": {"peers": []}}))
+        self.assertEqual({name: [] for name in found}, found)
 
     def test_webhooks_reach_no_private_address(self):
         [rule] = [rule for rule in policies(chart.values("minimal"))["renewal"]["spec"]["egress"] if rule["ports"][0]["port"] == 443]

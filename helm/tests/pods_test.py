@@ -127,10 +127,12 @@ class Pods(unittest.TestCase):
         for example in chart.EXAMPLES:
             services = chart.of_kind(chart.objects(chart.values(example)), "Service")
             for service in services:
-                [port] = service["spec"]["ports"]
-                self.assertEqual((PORT, "grpc"), (port["port"], port["targetPort"]))
                 headless = service["metadata"]["name"].endswith("-headless")
-                self.assertEqual("kubernetes.io/h2c" if example == "all-in-one" else "https", port["appProtocol"])
+                ports = {port["targetPort"]: port["port"] for port in service["spec"]["ports"]}
+                protocol = {port.get("appProtocol") for port in service["spec"]["ports"]} - {None}
+                self.assertEqual({"kubernetes.io/h2c" if example == "all-in-one" else "https"}, protocol)
+                # Where Prometheus finds each pod once.
+                self.assertEqual({"grpc": PORT, "ops": OPS} if headless else {"grpc": PORT}, ports)
                 self.assertEqual("None" if headless else None, service["spec"].get("clusterIP"))
             names = {service["metadata"]["name"] for service in services}
             self.assertEqual(names, {name.removesuffix("-headless") + suffix for name in names for suffix in ("", "-headless")})

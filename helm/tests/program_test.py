@@ -13,13 +13,18 @@ ELSEWHERE = {"PERENNIAL_SERVICE_TOKEN_FILE", "--sandbox-clock"}
 FOREIGN = {"PGSSLMODE", "PGSSLROOTCERT", "SQLITE_TMPDIR", "OTEL_RESOURCE_ATTRIBUTES", "POD_NAME"}
 
 
+def files(*folders):
+    """Files of the code below `folders`, without tests."""
+    found = [path for folder in folders for path in sorted((chart.ROOT / folder).rglob("*.rs"))]
+    # Faults are compiled only for tests.
+    found = [path for path in found if path.name not in ("tests.rs", "fault.rs") and "/tests/" not in str(path)]
+    assert found, folders
+    return found
+
+
 def source(*folders):
     """The code below `folders`, without tests."""
-    files = [path for folder in folders for path in sorted((chart.ROOT / folder).rglob("*.rs"))]
-    # Faults are compiled only for tests.
-    files = [path for path in files if path.name not in ("tests.rs", "fault.rs") and "/tests/" not in str(path)]
-    assert files, folders
-    return "\n".join(path.read_text() for path in files)
+    return "\n".join(path.read_text() for path in files(*folders))
 
 
 def settings(text):

@@ -16,6 +16,8 @@ KUBERNETES = ["1.27", "1.37"]
 # What is not of Kubernetes itself, and what its objects may say: names of the fields that we use.
 FOREIGN = {
     "Certificate": ("cert-manager.io/v1", {"secretName", "duration", "renewBefore", "privateKey", "usages", "dnsNames", "issuerRef"}),
+    "ServiceMonitor": ("monitoring.coreos.com/v1", {"selector", "endpoints"}),
+    "PrometheusRule": ("monitoring.coreos.com/v1", {"groups"}),
 }
 
 # It reads megabytes of schema for every object.
@@ -86,4 +88,4 @@ class Renders(unittest.TestCase):
             archive = helm.package(str(chart.CHART), destination=folder)
             helm.expand(folder, archive)
             packed = {entry.name for entry in os.scandir(os.path.join(folder, "perennial"))}
-        self.assertEqual({"Chart.yaml", "README.md", "templates", "values.schema.json", "values.yaml"}, packed - {".helmignore"})
+        self.assertEqual({"Chart.yaml", "README.md", "files", "templates", "values.schema.json", "values.yaml"}, packed - {".helmignore"})

@@ -102,7 +102,7 @@ class Secrets(unittest.TestCase):
     def test_secrets_of_channels_are_where_their_file_says(self):
         for example in ("ha", "all-in-one"):
             objects = chart.objects(chart.values(example))
-            [config] = chart.of_kind(objects, "ConfigMap")
+            [config] = [found for found in chart.of_kind(objects, "ConfigMap") if chart.component(found) == "channels"]
             said = chart.load(config["data"]["channels.yaml"])["channels"]
             files = [secret["file"] for channel in said for secret in channel["secrets"]]
             wallet = next(chart.pod_of(found) for found in objects if chart.component(found) in ("wallet", "suite") and chart.pod_of(found))

@@ -61,7 +61,7 @@ def copied(values):
 
 
 # Maps whose keys are somebody else's names.
-FREE = {"annotations", "podAnnotations", "podLabels", "nodeSelector", "matchLabels", "nodeAffinity", "podAffinity", "podAntiAffinity"}
+FREE = {"annotations", "labels", "podAnnotations", "podLabels", "nodeSelector", "matchLabels", "nodeAffinity", "podAffinity", "podAntiAffinity"}
 
 
 class Values(unittest.TestCase):

@@ -27,7 +27,7 @@
 {{- include "perennial.to" (dict "peers" .Values.postgresql.peers "ports" (list .Values.postgresql.port)) }}
 {{- end -}}
 
-{{/* Of (dict "root" $ "component" NAME "from" COMPONENTS "clients" PEERS "egress" TEXT): a whole policy. */}}
+{{/* Of (dict "root" $ "component" NAME "from" COMPONENTS "clients" PEERS "scrapers" PEERS "egress" TEXT): a whole policy. */}}
 {{- define "perennial.policy" -}}
 spec:
   podSelector:
@@ -46,6 +46,12 @@ spec:
         {{- with .clients }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- with .scrapers }}
+    - ports:
+        - port: 9464
+          protocol: TCP
+      from: {{- toYaml . | nindent 8 }}
+    {{- end }}
   {{- else }}
   ingress: []
   {{- end }}
