@@ -4,9 +4,10 @@ mod again;
 mod balance;
 mod credentials;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, io, str::FromStr, time::Duration};
 
 use opentelemetry::{global, propagation::Injector};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{
     Request, Status,
     codegen::http::Uri,
@@ -51,6 +52,12 @@ impl Address {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.uri.scheme_str() == Some("https")
+    }
+
+    /// A stream to it, for those who speak something else than gRPC; over TLS where it is secure.
+    pub async fn stream(&self) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+        let tls = self.is_secure().then(|| self.credentials.tls());
+        balance::stream(&self.uri, tls).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which calls are made again, and what an error leaves open.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
+use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -10,16 +11,19 @@ use crate::{
     status::{ERROR_DOMAIN, INTERNAL, LATER, SERVICE_UNAVAILABLE, reason},
 };
 
-/// How often a safe call is made in all: over some three seconds, in which a process is replaced.
-const ATTEMPTS: u32 = 7;
+/// For how long a safe call is made again: a process is replaced in less.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pause after the first attempt of a safe call; it doubles after each.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Makes a call that is safe to repeat (a read, or a call whose repeat changes nothing), again
-/// while the service is unavailable: seven times at most, with a growing pause, and not when nobody
-/// waits for the answer any more. A connection that a stopping service drops before a word was said
-/// ends the call as cancelled. Each attempt goes to the next of the service's addresses.
+/// The longest pause: who waits for a process to start goes on soon after it has.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+/// Makes a call that is safe to repeat (a read, or a call whose repeat changes nothing), again while
+/// nobody answers it: for five seconds, with a growing pause, and for no more than half of the time
+/// that whoever waits for it still has: they want to be told where it was in vain. Each attempt goes to
+/// the next of the service's addresses.
 ///
 /// What the service itself has answered is not asked again, also where it is that something does not
 /// work: it has tried, and where one service calls the next, attempts would multiply.
@@ -27,22 +31,30 @@ pub async fn safe<T, Call>(mut call: impl FnMut() -> Call) -> Result<T, Status>
 where
     Call: Future<Output = Result<T, Status>>,
 {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..ATTEMPTS {
+    let patience = time_left().map_or(PATIENCE, |left| PATIENCE.min(left / 2));
+    let (end, mut pause) = (Instant::now() + patience, FIRST_PAUSE);
+    loop {
         let result = call().await;
-        let in_time = time_left().is_none_or(|left| left > pause);
+        let in_time = Instant::now() + pause < end;
         if !(result.as_ref().is_err_and(was_not_answered) && in_time) {
             return result;
         }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
-    call().await
 }
 
-/// Whether the service is away, and somebody on the way to it says so.
+/// Whether the service is away, and somebody on the way to it says so, or the connection broke.
 fn was_not_answered(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Cancelled) && reason(status).is_none()
+    let is_away = matches!(status.code(), Code::Unavailable | Code::Cancelled);
+    (is_away || is_broken(status)) && reason(status).is_none()
+}
+
+/// Whether nobody has sent `status`: it stands for an error of the connection. A server that stops drops
+/// calls that come too late for it; depending on how far they had come this looks like an error of the
+/// protocol.
+fn is_broken(status: &Status) -> bool {
+    status.source().is_some()
 }
 
 /// Whether `status` leaves open what the call did: it timed out, its connection broke, or it lost
@@ -76,7 +88,7 @@ pub fn pass_on(service: &str, status: Status) -> Status {
         return status;
     }
     let (code, reason) = match status.code() {
-        Code::Internal | Code::Unknown => (Code::Internal, INTERNAL),
+        Code::Internal | Code::Unknown if !is_broken(&status) => (Code::Internal, INTERNAL),
         code if code == Code::ResourceExhausted => (code, SERVICE_UNAVAILABLE),
         _ => (Code::Unavailable, SERVICE_UNAVAILABLE),
     };

@@ -140,11 +140,25 @@ impl Way {
 
     /// A connection to one of them, made when it is first used and again when it broke.
     fn connect(&self, address: SocketAddr) -> Channel {
-        let connector = Connector { address, tls: self.tls.clone(), host: self.uri.clone() };
+        let connector = self.connector(address);
         // What is written over the connection is the connector's; the origin says what was meant.
         let endpoint = Endpoint::from_static("http://service").origin(self.uri.clone());
         super::kept_alive(endpoint, self.deadlines).connect_with_connector_lazy(connector)
     }
+
+    fn connector(&self, address: SocketAddr) -> Connector {
+        Connector { address, tls: self.tls.clone(), host: self.uri.clone(), http2: true }
+    }
+}
+
+/// A stream to one of the addresses that the host of `uri` leads to, over TLS where `tls` says how, for
+/// those who do not speak HTTP/2.
+pub(super) async fn stream(uri: &Uri, tls: Option<Tls>) -> std::io::Result<impl Io + use<>> {
+    let way = Way { uri: uri.clone(), tls, deadlines: Deadlines::default() };
+    let found = way.addresses().await?;
+    let address = *found.first().ok_or_else(|| std::io::Error::other(Nowhere))?;
+    let connector = Connector { http2: false, ..way.connector(address) };
+    Ok(connector.connect().await?.into_inner())
 }
 
 /// Keeps the connections to what the name leads to, as long as somebody may use them.
@@ -177,10 +191,12 @@ struct Connector {
     address: SocketAddr,
     tls: Option<Tls>,
     host: Uri,
+    /// Whether HTTP/2 is to be spoken.
+    http2: bool,
 }
 
 /// A stream, whether or not it is encrypted.
-trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+pub(super) trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Io for T {}
 
 impl Connector {
@@ -190,7 +206,11 @@ impl Connector {
         let Some(tls) = self.tls else { return Ok(TokioIo::new(Box::new(stream))) };
         let host = self.host.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
-        let stream = TlsConnector::from(tls.get()).connect(name, stream).await?;
+        let mut config = tls.get();
+        if !self.http2 {
+            Arc::make_mut(&mut config).alpn_protocols.clear();
+        }
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
         Ok(TokioIo::new(Box::new(stream)))
     }
 }

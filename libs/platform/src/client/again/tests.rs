@@ -8,6 +8,11 @@ fn refusal() -> Status {
     Status::with_error_details(Code::FailedPrecondition, "paid", details)
 }
 
+/// What a call ends with whose connection broke.
+fn broken() -> Status {
+    Status::from_error(Box::new(std::io::Error::other("the connection is gone")))
+}
+
 #[test]
 fn a_refusal_is_an_answer_and_a_broken_connection_is_none() {
     assert!(!is_open(&refusal()));
@@ -29,16 +34,20 @@ fn refusals_are_passed_on_and_failures_are_not() {
     assert_eq!(reason(&down).as_deref(), Some(SERVICE_UNAVAILABLE));
     assert!(!down.message().contains("10.0.0.7"));
 
-    let broken = pass_on("wallet", Status::internal("secret"));
-    assert_eq!((broken.code(), broken.message()), (Code::Internal, "internal error"));
+    let wrong = pass_on("wallet", Status::internal("secret"));
+    assert_eq!((wrong.code(), wrong.message()), (Code::Internal, "internal error"));
+    assert_eq!(pass_on("wallet", broken()).code(), Code::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
+async fn only_what_nobody_answered_is_called_again_and_not_for_ever() {
     for (status, attempts) in [
-        (Status::unavailable(""), 7),
-        (Status::cancelled(""), 7),
+        // After 50 ms, 100, 200 and 400, then each 800 ms.
+        (Status::unavailable(""), 10),
+        (Status::cancelled(""), 10),
+        (broken(), 10),
         (Status::failed_precondition(""), 1),
+        (Status::unknown("a proxy's answer"), 1),
         // The service is there, and says that it cannot do it.
         (no_answer("wallet", "its database is away"), 1),
     ] {
@@ -58,7 +67,7 @@ async fn only_what_was_unavailable_is_called_again_and_not_for_ever() {
 async fn nothing_is_called_again_for_whom_nobody_waits_any_more() {
     let context = Context {
         caller: Caller::everybody(),
-        deadline: tokio::time::Instant::now() + Duration::from_millis(120),
+        deadline: Instant::now() + Duration::from_millis(240),
         call: None,
     };
     let mut made = 0;
@@ -68,6 +77,20 @@ async fn nothing_is_called_again_for_whom_nobody_waits_any_more() {
     });
     let result = context.scope(calls).await;
     assert_eq!(result.unwrap_err().code(), Code::Unavailable);
-    // At once, and after 50 ms; 100 ms more would be too late.
+    // At once, and after 50 ms; 100 ms more would be more than half of the time.
     assert_eq!(made, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_took_its_time_to_fail_is_not_called_again() {
+    let mut made = 0;
+    let result = safe(|| {
+        made += 1;
+        async move {
+            sleep(PATIENCE).await;
+            Err::<(), _>(Status::cancelled("timeout expired"))
+        }
+    });
+    assert_eq!(result.await.unwrap_err().code(), Code::Cancelled);
+    assert_eq!(made, 1);
 }

@@ -5,10 +5,7 @@ use platform::{
     webhook::Secret,
 };
 use proto::wallet::v1::ConfirmPaymentRequest;
-use tokio::{
-    io::{self, AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     client::{
@@ -84,7 +81,7 @@ impl Gateway<'_> {
             body.len(),
             self.timestamp,
         );
-        let mut stream = TcpStream::connect(&host).await?;
+        let mut stream = address.stream().await?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
