@@ -1,38 +1,9 @@
 //! What happened, published to a real NATS with JetStream: once, in order, whatever dies or is away.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use platform::fault::Fault;
-use proto::renewal::{
-    internal::v1::{PublishEventsRequest, PublishEventsResponse},
-    v1::{Event, ListEventsRequest},
-};
+use proto::renewal::v1::Event;
 use tests::{Backend, Layout, Suite, fixture::*, nats::Nats};
-use tokio::time::timeout;
-use tonic::Status;
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-async fn publish(suite: &Suite) -> Result<PublishEventsResponse, Status> {
-    Ok(suite.sweeps().publish_events(PublishEventsRequest {}).await?.into_inner())
-}
-
-/// Publishes until `done` says so.
-async fn publish_until(
-    suite: &Suite,
-    done: impl Fn(&Result<PublishEventsResponse, Status>) -> bool,
-) {
-    let publishing = async { while !done(&publish(suite).await) {} };
-    timeout(PATIENCE, publishing).await.expect("it comes to that");
-}
-
-/// Everything that happened, in order.
-async fn events(suite: &Suite) -> Vec<Event> {
-    let request = ListEventsRequest { limit: 1_000, ..ListEventsRequest::default() };
-    suite.events().list_events(request).await.unwrap().into_inner().events
-}
 
 /// An instance is registered and renewed twice.
 async fn live(suite: &Suite, id: &str) {
@@ -42,35 +13,11 @@ async fn live(suite: &Suite, id: &str) {
     }
 }
 
-/// Publishes what there is, and demands that the stream has each event once and in order. On PostgreSQL,
-/// events wait for whatever transaction of the server began before them.
+/// Publishes what there is, and demands that the stream has it, with so many renewals.
 async fn has_everything(suite: &Suite, nats: &Nats, renewed: usize) {
     let renewals =
         |events: &[Event]| events.iter().filter(|event| event.r#type == "instance.renewed").count();
-    let complete = async {
-        loop {
-            let idle = publish(suite).await.is_ok_and(|published| published.due == 0);
-            let events = events(suite).await;
-            if idle && renewals(&events) == renewed && nats.messages().await.len() >= events.len() {
-                return events;
-            }
-        }
-    };
-    let events = timeout(PATIENCE, complete).await.expect("all of it is published");
-    let messages = nats.messages().await;
-    let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
-    assert_eq!(ids, events.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>());
-    for (message, event) in messages.iter().zip(&events) {
-        let kind = format!("perennial.renewal.{}", event.r#type);
-        let told = &message.body;
-        assert_eq!((message.subject.as_str(), told["type"].as_str()), (&*kind, Some(&*kind)));
-        assert_eq!(
-            (told["id"].as_str(), told["specversion"].as_str()),
-            (Some(&*event.event_id), Some("1.0"))
-        );
-        assert_eq!(told["data"]["instance_id"], event.instance_id);
-        assert_eq!(told["data"]["instance_version"], event.instance_version);
-    }
+    suite.has_published(nats, |events| renewals(events) == renewed).await;
 }
 
 /// The process dies when the stream has events and nobody knows, for longer than the server itself
@@ -84,7 +31,7 @@ async fn dies_after_publishing(backend: Backend) {
     live(&suite, "i-1").await;
     live(&suite, "i-2").await;
     suite.restart("renewal", Some(Fault::AfterPublish));
-    publish_until(&suite, Result::is_err).await;
+    suite.publish_until(Result::is_err).await;
     assert!(suite.died("renewal"), "nothing was published");
     assert!(!nats.messages().await.is_empty());
 
@@ -113,12 +60,13 @@ async fn is_away(backend: Backend) {
     suite.jd("acme", 10_000_00).await;
     for renewed in [2, 4] {
         live(&suite, &format!("i-{renewed}")).await;
-        publish_until(&suite, |published| {
-            let published = published.as_ref().expect("nothing of it is an error");
-            assert_eq!(published.done, 0);
-            published.due > 0 && published.failed.get("UNREACHABLE") == Some(&published.due)
-        })
-        .await;
+        suite
+            .publish_until(|published| {
+                let published = published.as_ref().expect("nothing of it is an error");
+                assert_eq!(published.done, 0);
+                published.due > 0 && published.failed.get("UNREACHABLE") == Some(&published.due)
+            })
+            .await;
         nats.start_again();
         has_everything(&suite, &nats, renewed).await;
         nats.stop();
@@ -154,7 +102,7 @@ async fn only_a_server_with_the_right_certificate_is_told() {
         let suite = Suite::start_with(Backend::Sqlite, Layout::OneProcess, &words).await;
         suite.jd("acme", 0).await;
         for _ in 0..500 {
-            let published = publish(&suite).await.expect("nothing of it is an error");
+            let published = suite.publish().await.expect("nothing of it is an error");
             assert_eq!((published.done, published.failed["UNREACHABLE"]), (0, published.due));
         }
         assert_eq!(server.messages().await.len(), before);

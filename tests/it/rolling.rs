@@ -1,237 +1,63 @@
-//! Four processes that speak TLS: what each caller may do there, replaced one by one while they work, and
-//! killed.
+//! Four processes that speak TLS, with a NATS and a collector of OpenTelemetry: what each caller may do there,
+//! and what is left when they are replaced one by one while they work, and killed.
 //!
 //! ```sh
-//! PERENNIAL_ROLL_SECONDS=60 PERENNIAL_ROLL_CALLS=200 cargo nextest run -p tests rolling
+//! PERENNIAL_ROLL_SECONDS=60 PERENNIAL_ROLL_CALLS=200 cargo nextest run --release --workspace rolling
 //! ```
 //!
-//! does with so many calls a second, for so long, what the tests do with fewer.
+//! does with so many calls a second, for so long, what the test does with fewer.
+
+mod load;
 
 use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use chrono::TimeDelta;
-use futures::future::BoxFuture;
-use platform::client::safe;
-use proto::{
-    catalog::v1::ListAccountProfilesRequest,
-    renewal::{
-        internal::v1::AdvanceRequest,
-        v1::{ListInstancesRequest, RegisterInstancesRequest, order::State},
-    },
-    scheduler::v1::ListSchedulesRequest,
-    wallet::v1::{DepositRequest, GetWalletRequest},
+use proto::renewal::{
+    internal::v1::AdvanceRequest,
+    v1::{RegisterInstancesRequest, order::State},
 };
-use tests::{Suite, clients::Clients, fixture::*, refusal};
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+use tests::{
+    Suite,
+    clients::Clients,
+    collector::{Collector, Span, services_of},
+    fixture::*,
+    nats::Nats,
+    refusal,
 };
-use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
+use tokio::time::{Instant, interval};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Code;
 
-/// Customers of the load, which is spread over them.
-const CUSTOMERS: [&str; 4] = ["ann", "bob", "cid", "dan"];
-
-/// How long what is waited for may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+use self::load::{Callers, Load, callers};
+use crate::journeys::{automatic, change, channels, mixed};
 
 /// The services, in the order in which they are replaced.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];
 
-/// Who calls.
-struct Callers {
-    platform: Clients,
-    console: Clients,
-    customers: Vec<(&'static str, Clients)>,
+/// Journeys of the four vendors, one after the other on the same suite, whose clock only goes forward: a
+/// night; an order that a voucher, cash and a channel pay, and that is given back; what a channel takes back;
+/// a change of configuration.
+async fn journeys(suite: &Suite) {
+    automatic::a_pool_is_tried_daily_and_when_a_deposit_comes(suite).await;
+    Box::pin(mixed::three_sources_pay_one_order_and_get_exactly_their_parts_back(suite)).await;
+    channels::a_refund_goes_back_through_the_channel_or_to_the_cash_balance(suite).await;
+    change::a_smaller_configuration_takes_effect_with_the_next_term(suite).await;
 }
 
-/// Customers with money, and instances to renew.
-async fn callers(suite: &Suite) -> Callers {
-    suite.apply_catalogs().await;
-    for customer in CUSTOMERS {
-        suite.open_account(customer, "jdcloud", 10_000_000_00).await;
-    }
-    let customer = |name| (name, suite.clients_in(&[&format!("account:{name}")]));
-    Callers {
-        platform: suite.clients_in(&["platform"]),
-        console: suite.clients_in(&["product:jd-vm"]),
-        customers: CUSTOMERS.into_iter().map(customer).collect(),
-    }
-}
-
-/// What came of a load.
-#[derive(Default)]
-struct Tally {
-    made: watch::Sender<u64>,
-    slowest: AtomicU64,
-    failed: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Tally {
-    fn count(&self, what: &str, began: Instant, answer: Result<(), Status>) {
-        self.made.send_modify(|made| *made += 1);
-        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.slowest.fetch_max(took, Ordering::Relaxed);
-        if let Err(status) = answer {
-            let failure = format!("{what}: {:?}, {}", status.code(), status.message());
-            *self.failed.lock().unwrap().entry(failure).or_default() += 1;
+/// Publishes whatever happens until it is dropped, as the scheduler has it done.
+fn publisher(clients: &Clients) -> AbortOnDropHandle<()> {
+    let clients = clients.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut ticks = interval(Duration::from_millis(500));
+        loop {
+            ticks.tick().await;
+            // Whoever publishes may be away just now; what is due stays due.
+            let _ = clients.publish().await;
         }
-    }
-}
-
-impl Callers {
-    /// The call number `number` of a load, which is safe to repeat, as all calls of a careful client are.
-    fn call(&self, number: usize) -> (&'static str, BoxFuture<'static, Result<(), Status>>) {
-        let (name, customer) = &self.customers[number / 8 % CUSTOMERS.len()];
-        let (name, customer) = (*name, customer.clone());
-        let (platform, console) = (self.platform.clone(), self.console.clone());
-        let account_id = name.to_owned();
-        match number % 8 {
-            0 => ("register and renew", Box::pin(renewed(console, customer, name, number))),
-            1 => {
-                let request = DepositRequest {
-                    request_id: new_id(),
-                    account_id,
-                    amount: Some(cny(1)),
-                    ..DepositRequest::default()
-                };
-                let call = async move {
-                    safe(async || platform.wallets().deposit(request.clone()).await).await.map(drop)
-                };
-                ("deposit", Box::pin(call))
-            }
-            2 => {
-                let request = ListSchedulesRequest::default();
-                let call = async move {
-                    safe(async || platform.schedules().list_schedules(request).await)
-                        .await
-                        .map(drop)
-                };
-                ("list schedules", Box::pin(call))
-            }
-            3 => {
-                let request = ListAccountProfilesRequest {};
-                let call = async move {
-                    safe(async || console.catalog().list_account_profiles(request).await)
-                        .await
-                        .map(drop)
-                };
-                ("list profiles", Box::pin(call))
-            }
-            4 | 5 => {
-                let request = GetWalletRequest { account_id };
-                let call = async move {
-                    safe(async || customer.wallets().get_wallet(request.clone()).await)
-                        .await
-                        .map(drop)
-                };
-                ("get a wallet", Box::pin(call))
-            }
-            _ => {
-                let request =
-                    ListInstancesRequest { account_id, ..ListInstancesRequest::default() };
-                let call = async move {
-                    safe(async || customer.instances().list_instances(request.clone()).await)
-                        .await
-                        .map(drop)
-                };
-                ("list instances", Box::pin(call))
-            }
-        }
-    }
-}
-
-/// A console registers an instance, and its customer renews it at once and pays.
-async fn renewed(
-    console: Clients,
-    customer: Clients,
-    account: &str,
-    number: usize,
-) -> Result<(), Status> {
-    let id = format!("i-{number}");
-    let rows = vec![vm(account, &id, "2026-04-01 00:00")];
-    let request = RegisterInstancesRequest { registrations: rows };
-    safe(async || console.instances().register_instances(request.clone()).await).await?;
-    let order = paid_order_of(account, selection(&[&id], "1m"));
-    let order = safe(async || customer.create(order.clone()).await).await?;
-    match order.state() {
-        // `PAYING`: the wallet's answer was lost; whoever sweeps finishes the order.
-        State::Completed | State::Paying => Ok(()),
-        state => Err(Status::internal(format!("the order is {state:?}"))),
-    }
-}
-
-/// Callers at work.
-struct Load {
-    stop: CancellationToken,
-    tally: Arc<Tally>,
-    work: JoinHandle<()>,
-}
-
-impl Load {
-    /// Has `callers` make so many calls a second, whether or not those before are answered.
-    fn start(callers: &Arc<Callers>, rate: u32, first: usize) -> Self {
-        let (stop, tally) = (CancellationToken::new(), Arc::new(Tally::default()));
-        let work = work(Arc::clone(callers), rate, first, stop.clone(), Arc::clone(&tally));
-        Self { stop, tally, work: tokio::spawn(work) }
-    }
-
-    /// Lets them go on until so many more calls are answered.
-    async fn go_on(&self, calls: u64) {
-        let mut made = self.tally.made.subscribe();
-        let enough = *made.borrow_and_update() + calls;
-        let answered = timeout(PATIENCE, made.wait_for(|made| *made >= enough)).await;
-        assert!(answered.is_ok(), "{calls} calls are answered in {PATIENCE:?}");
-    }
-
-    /// Stops them, and tells what came of their calls once all are answered.
-    async fn end(self) -> Arc<Tally> {
-        self.stop.cancel();
-        timeout(PATIENCE, self.work).await.unwrap().unwrap();
-        self.tally
-    }
-}
-
-async fn work(
-    callers: Arc<Callers>,
-    rate: u32,
-    first: usize,
-    stop: CancellationToken,
-    tally: Arc<Tally>,
-) {
-    let mut ticks = interval(Duration::from_secs(1) / rate);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut calls = JoinSet::new();
-    for number in first.. {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.cancelled() => break,
-        }
-        let (what, call) = callers.call(number);
-        let tally = Arc::clone(&tally);
-        calls.spawn(async move {
-            let began = Instant::now();
-            tally.count(what, began, call.await);
-        });
-        while calls.try_join_next().is_some() {}
-    }
-    while calls.join_next().await.is_some() {}
-}
-
-/// Finishes what was left, and demands that nothing is off.
-async fn settled(suite: &Suite) {
-    // What waits to be tried again waits for less than five minutes.
-    suite.set_clock(suite.now() + TimeDelta::minutes(6));
-    suite.advance().await;
-    suite.audit().await;
+    }))
 }
 
 /// How many calls a second, and for how long in all.
@@ -241,14 +67,12 @@ fn size() -> (u32, Duration) {
     (u32::try_from(rate).unwrap(), Duration::from_secs(seconds))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_are_replaced_one_by_one_and_no_call_fails() {
-    let mut suite = Box::pin(Suite::secured()).await;
-    let callers = Arc::new(callers(&suite).await);
+/// Replaces each process while there is work, and demands that no call fails.
+async fn roll(suite: &mut Suite, callers: &Arc<Callers>) {
     let (rate, time) = size();
     let calls = u64::from(rate) * time.as_secs();
     let began = Instant::now();
-    let load = Load::start(&callers, rate, 0);
+    let load = Load::start(callers, rate, 0);
     for service in SERVICES {
         load.go_on(calls / 8).await;
         suite.roll(service);
@@ -261,21 +85,67 @@ async fn processes_are_replaced_one_by_one_and_no_call_fails() {
     eprintln!("{made} calls, the slowest took {slowest} ms");
     assert!(failed.is_empty(), "of {made} calls: {failed:#?}");
     assert!(made >= planned.max(calls) * 9 / 10, "{made} calls are too few");
-    settled(&suite).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_are_killed_leave_nothing_off() {
-    let mut suite = Box::pin(Suite::secured()).await;
-    let callers = Arc::new(callers(&suite).await);
-    let load = Load::start(&callers, 40, 0);
+/// Kills each process while there is work.
+async fn kill(suite: &mut Suite, callers: &Arc<Callers>) {
+    // What was registered before is not registered again.
+    let load = Load::start(callers, 40, 1_000_000);
     for service in SERVICES {
         load.go_on(40).await;
         suite.restart(service, None);
     }
     load.go_on(40).await;
     load.end().await;
+}
+
+/// Finishes what was left, and demands that nothing is off.
+async fn settled(suite: &Suite) {
+    // What waits to be tried again waits for less than five minutes.
+    suite.set_clock(suite.now() + TimeDelta::minutes(6));
+    suite.advance().await;
+    suite.audit().await;
+}
+
+/// Demands that NATS has every event once and in order.
+async fn published(suite: &Suite, nats: &Nats) {
+    // Nothing that happened before it is told after it.
+    suite.register(vec![vm("ann", "the-last", "2026-04-01 00:00")]).await;
+    let is_last = |id: &str| id == "the-last";
+    suite.has_published(nats, |events| events.iter().any(|it| is_last(&it.instance_id))).await;
+}
+
+/// Has the scheduler renew an instance at night, and demands that the collector finds spans of all four
+/// services on the trace of it.
+async fn traced(suite: &Suite, collector: &mut Collector) {
+    const RENEW: &str = "perennial.renewal.internal.v1.SweepService/RenewDue";
+    suite.open_account("kim", "kingsoft", 1_000_000).await;
+    suite.register(vec![eip("kim", "by-itself", "2026-03-21 00:00")]).await;
+    suite.set_auto("kim", &["by-itself"]).await;
+    suite.set_clock(at("2026-03-20 00:00"));
+    assert_eq!(suite.sweep("renew").await.done, 1);
+    let is_whole = |spans: &[Span]| {
+        let mut renewals = spans.iter().filter(|span| span.method.as_deref() == Some(RENEW));
+        renewals.any(|span| SERVICES.iter().all(|it| services_of(spans, &span.trace).contains(it)))
+    };
+    collector.spans_until(is_whole);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_processes_live_are_replaced_and_killed_and_nothing_is_lost_or_untold() {
+    let (nats, mut collector) = (Nats::start(), Collector::start());
+    let words = [nats.words(), collector.words()].concat();
+    let mut suite = Box::pin(Suite::secured_with(&words)).await;
+    journeys(&suite).await;
+    let callers = Arc::new(callers(&suite).await);
+    let publisher = publisher(&suite);
+    roll(&mut suite, &callers).await;
+    kill(&mut suite, &callers).await;
+    drop(publisher);
     settled(&suite).await;
+    published(&suite, &nats).await;
+    traced(&suite, &mut collector).await;
+    suite.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ async fn a_renewal_is_one_trace_through_all_services() {
     const CREATE: &str = "perennial.renewal.v1.OrderService/CreateRenewalOrder";
     const RENEW: &str = "perennial.renewal.internal.v1.SweepService/RenewDue";
     let mut collector = Collector::start();
-    let words = ["--otlp-endpoint".to_owned(), collector.endpoint.clone()];
+    let words = collector.words();
     let suite = Suite::start_with(Backend::Postgres, Layout::FourProcesses, &words).await;
     suite.kingsoft("ksc", 1_000_000).await;
     suite

@@ -1,6 +1,7 @@
 //! A collector of OpenTelemetry, which tells what it is sent.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader},
     net::TcpListener,
     path::PathBuf,
@@ -18,9 +19,14 @@ const VARIABLE: &str = "PERENNIAL_TEST_ROTEL";
 /// How long what is waited for may take to arrive: processes send it every few seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How the lines begin from which anybody learns anything.
+const LINES: [&str; 4] = ["-> service.name", "Trace ID", "Name", "-> rpc.method"];
+
 /// A span.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Span {
+    /// The service that it was in.
+    pub service: String,
     /// The trace that it belongs to.
     pub trace: String,
     /// Its name.
@@ -34,9 +40,11 @@ pub struct Span {
 pub struct Collector {
     child: Child,
     /// Where it takes what it is sent.
-    pub endpoint: String,
+    endpoint: String,
     lines: Receiver<String>,
     spans: Vec<Span>,
+    /// The service that spans are of until it tells of another.
+    service: String,
     _folder: TempDir,
 }
 
@@ -58,42 +66,62 @@ impl Collector {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(told).lines().map_while(Result::ok) {
-                // Nobody may be left who wants to know.
-                let _ = sender.send(line);
+                if LINES.iter().any(|start| line.trim_start().starts_with(start)) {
+                    // Nobody may be left who wants to know.
+                    let _ = sender.send(line);
+                }
             }
         });
         let endpoint = format!("http://{grpc}");
-        Self { child, endpoint, lines, spans: Vec::new(), _folder: folder }
+        let (spans, service) = (Vec::new(), String::new());
+        Self { child, endpoint, lines, spans, service, _folder: folder }
+    }
+
+    /// What a suite is started with that sends it all.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        vec!["--otlp-endpoint".to_owned(), self.endpoint.clone()]
     }
 
     /// All spans so far, as soon as they are what `wanted` waits for.
     pub fn spans_until(&mut self, wanted: impl Fn(&[Span]) -> bool) -> &[Span] {
         let end = Instant::now() + PATIENCE;
-        while !wanted(&self.spans) {
+        loop {
+            while let Ok(line) = self.lines.try_recv() {
+                self.take(&line);
+            }
+            if wanted(&self.spans) {
+                return &self.spans;
+            }
             let left = end.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
                 panic!("what is waited for is not among {:#?}", self.spans);
             };
             self.take(&line);
         }
-        &self.spans
     }
 
     fn take(&mut self, line: &str) {
         let Some((name, value)) = line.split_once(':') else { return };
         let value = value.trim();
         match (name.trim(), self.spans.last_mut()) {
+            ("-> service.name", _) => text(value).clone_into(&mut self.service),
             ("Trace ID", _) => {
-                self.spans.push(Span { trace: value.to_owned(), ..Span::default() });
+                let (service, trace) = (self.service.clone(), value.to_owned());
+                self.spans.push(Span { service, trace, ..Span::default() });
             }
             ("Name", Some(span)) => value.clone_into(&mut span.name),
             ("-> rpc.method", Some(span)) => {
-                let method = value.trim_start_matches("Str(/").trim_end_matches(')');
-                span.method = Some(method.to_owned());
+                span.method = Some(text(value).trim_start_matches('/').to_owned());
             }
             _ => {}
         }
     }
+}
+
+/// The text that `value` stands for.
+fn text(value: &str) -> &str {
+    value.strip_prefix("Str(").and_then(|value| value.strip_suffix(')')).unwrap_or(value)
 }
 
 impl Drop for Collector {
@@ -102,6 +130,13 @@ impl Drop for Collector {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The services that have spans of `trace`.
+#[must_use]
+pub fn services_of<'s>(spans: &'s [Span], trace: &str) -> BTreeSet<&'s str> {
+    let of = spans.iter().filter(|span| span.trace == trace);
+    of.map(|span| span.service.as_str()).collect()
 }
 
 /// An address on which nobody listens.

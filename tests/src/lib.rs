@@ -14,6 +14,7 @@ pub mod nats;
 mod nights;
 pub mod postgres;
 mod process;
+mod published;
 pub mod receiver;
 mod suite;
 

@@ -121,6 +121,12 @@ impl Nats {
         self.context().await.create_stream(config).await.expect("there is none yet");
     }
 
+    /// How much was published.
+    pub async fn count(&self) -> usize {
+        let Ok(stream) = self.context().await.get_stream(STREAM).await else { return 0 };
+        usize::try_from(stream.cached_info().state.messages).expect("not too many")
+    }
+
     /// Everything that was published, in order.
     pub async fn messages(&self) -> Vec<Message> {
         let Ok(stream) = self.context().await.get_stream(STREAM).await else { return Vec::new() };

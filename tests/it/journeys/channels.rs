@@ -100,10 +100,9 @@ async fn cash_and_held(suite: &Suite, account: &str) -> (i64, i64) {
 /// What `perennial pay-sandbox` with `words` ends with.
 async fn pay_sandbox(suite: &Suite, id: &str, words: &[&str]) -> u8 {
     let secret = suite.folder().join("secret").display().to_string();
-    let address = format!("http://127.0.0.1:{}", suite.wallet_port);
-    let mut line = vec!["perennial", "pay-sandbox", id, "--address", &address];
-    line.extend(["--secret-file", &secret]);
-    line.extend(words);
+    let client = suite.words_of_client();
+    let mut line = vec!["perennial", "pay-sandbox", id, "--secret-file", &secret];
+    line.extend(client.iter().map(String::as_str).chain(words.iter().copied()));
     let cli = perennial::Cli::read(line).expect("a good command line");
     let env = kernel::Env::with_clock(kernel::env::ManualClock::at(suite.now()));
     let code = perennial::run(cli, env).await;

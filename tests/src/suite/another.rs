@@ -37,7 +37,7 @@ impl Suite {
             words = found.expect("a scheduler in a process of its own").words.clone();
             words.extend(["--schedule-interval".to_owned(), intervals]);
             let process = Process::start(&words, 0, clock, None);
-            let schedules = SchedulerServiceClient::new(channel(process.port));
+            let schedules = SchedulerServiceClient::new(self.speaker_at(process.port));
             return Another { schedules, process: Some(process), _stop: None };
         }
         words = ["perennial", "scheduler"].map(str::to_owned).to_vec();

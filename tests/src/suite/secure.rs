@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Backend, NO_SCHEDULES, SERVICES, Suite, settings::settings, start::port_of};
 use crate::{
-    clients::{Clients, Speaker},
+    clients::{Clients, Speaker, channel},
     issuer::Issuer,
     postgres,
 };
@@ -84,13 +84,42 @@ impl Suite {
     /// Four processes on PostgreSQL that prove by certificates who they are. The suite's own clients may do
     /// everything; those of others are [`Suite::clients_in`] their roles.
     pub async fn secured() -> Self {
+        Self::secured_with(&[]).await
+    }
+
+    /// The same, with more `words` on the command lines.
+    pub async fn secured_with(words: &[String]) -> Self {
         let proofs = Proofs::new();
         let cluster = postgres::address();
-        let (databases, folder) = settings(&cluster, Backend::Postgres).await;
+        let (databases, folder) = Box::pin(settings(&cluster, Backend::Postgres)).await;
         let groups: Vec<_> = SERVICES.iter().map(std::slice::from_ref).collect();
-        let mut suite = Self::in_processes(&groups, databases, folder, &NO_SCHEDULES, Some(proofs));
+        let words: Vec<_> =
+            NO_SCHEDULES.into_iter().chain(words.iter().map(String::as_str)).collect();
+        let mut suite = Self::in_processes(&groups, databases, folder, &words, Some(proofs));
         suite.clients = suite.clients_in(&EVERYTHING);
         suite
+    }
+
+    /// How the commands of the client reach the wallet, where they may do everything.
+    #[must_use]
+    pub fn words_of_client(&self) -> Vec<String> {
+        let address = format!("127.0.0.1:{}", self.wallet_port);
+        let Some(proofs) = &self.proofs else {
+            return vec!["--address".to_owned(), format!("http://{address}")];
+        };
+        let address = format!("https://{address}");
+        let (ca, token) = (proofs.path("ca.crt"), proofs.path(&EVERYTHING.join("+")));
+        let words = ["--address", &address, "--ca-file", &ca, "--token-file", &token];
+        words.map(str::to_owned).into()
+    }
+
+    /// A connection to another process of this suite on `port`, for which the suite's own clients may do
+    /// everything.
+    pub(super) fn speaker_at(&self, port: u16) -> Speaker {
+        match &self.proofs {
+            Some(proofs) => shipped(port, &proofs.credentials(&EVERYTHING)),
+            None => channel(port),
+        }
     }
 
     /// Those who are in `roles`, who speak to a suite that is secured as programs do that are shipped.

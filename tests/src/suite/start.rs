@@ -112,6 +112,7 @@ impl Suite {
             let mut words: Vec<_> = group.iter().map(|&role| role.to_owned()).collect();
             words.extend(databases.iter().cloned());
             words.extend(more.iter().map(|&word| word.to_owned()));
+            words.extend(["--service-name".to_owned(), group.join("+")]);
             words.extend(proofs.iter().flat_map(|proofs| proofs.words(group[0])));
             for Started { roles, process, .. } in &processes {
                 let address = format!("{scheme}://127.0.0.1:{}", process.port);
