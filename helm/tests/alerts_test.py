@@ -33,6 +33,8 @@ WELL = {
     'perennial_renewals_decided_total{component="renewal", outcome="RENEWED"}': "0+100x1500",
     'perennial_orders_oldest_seconds{component="renewal", state="PENDING_PAYMENT"}': "86400x1500",
     'perennial_orders_oldest_seconds{component="renewal", state="PAYING"}': "3600x1500",
+    # Many are refunded, but never for an hour on end.
+    'perennial_orders{component="renewal", state="REFUNDING"}': "1x57 0x0 1x57 0x0 1x15",
     'perennial_deliveries_late{component="renewal"}': "0x1500",
     'perennial_database_connections{component="wallet", pod="w-0", state="idle"}': "1x1500",
     'perennial_database_connections{component="wallet", pod="w-0", state="used"}': "0x1500",
@@ -60,7 +62,7 @@ WRONG = [
     ("PerennialRenewalMissed", {'perennial_renewals_decided_total{component="renewal", outcome="MISSED"}': "_x120 1x60"}, (119, 121), {}),
     ("PerennialAuditFailed", {'kube_job_failed{job_name="perennial-audit-29000000", condition="true"}': "0x60 1x60"}, (60, 62), {}),
     ("PerennialOrdersStuck", {'perennial_orders_oldest_seconds{component="renewal", state="PAYING"}': "0x60 3601+60x60"}, (70, 78), {"state": "PAYING"}),
-    ("PerennialOrdersStuck", {'perennial_orders_oldest_seconds{component="renewal", state="REFUNDING"}': "0x60 3601+60x60"}, (70, 78), {"state": "REFUNDING"}),
+    ("PerennialOrdersStuck", {'perennial_orders{component="renewal", state="REFUNDING"}': "0x60 2x120"}, (130, 140), {"state": "REFUNDING"}),
     ("PerennialDeliveriesLate", {'perennial_deliveries_late{component="renewal"}': "0x60 2x60"}, (65, 72), {}),
     ("PerennialDatabaseBusy", {'perennial_database_connections{component="wallet", pod="w-0", state="idle"}': "1x60 0x60"}, (65, 72), {"component": "wallet", "pod": "w-0"}),
     ("PerennialCertificateExpires", {'perennial_certificate_expiry_seconds{component="wallet", pod="w-0"}': "1209600x60 1209599-60x90"}, (100, 122), {"component": "wallet"}),
