@@ -2,7 +2,7 @@
 //! and what is left when they are replaced one by one while they work, and killed.
 //!
 //! ```sh
-//! PERENNIAL_ROLL_SECONDS=60 PERENNIAL_ROLL_CALLS=200 cargo nextest run --release --workspace rolling
+//! PERENNIAL_ROLL_SECONDS=60 PERENNIAL_ROLL_CALLS=200 cargo nextest run --release -p tests rolling
 //! ```
 //!
 //! does with so many calls a second, for so long, what the test does with fewer.

@@ -95,7 +95,11 @@ impl Collector {
             }
             let left = end.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("what is waited for is not among {:#?}", self.spans);
+                let last = self.spans.len().saturating_sub(50);
+                panic!(
+                    "what is waited for is not among {last} spans and {:#?}",
+                    &self.spans[last..]
+                );
             };
             self.take(&line);
         }
