@@ -14,7 +14,10 @@ mod diary;
 mod fleet;
 mod till;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use kernel::ids::AccountId;
@@ -22,6 +25,7 @@ use proto::renewal::v1 as pb;
 use rule_engine::{
     calendar::{add_days, end_of_day, local_date},
     reason::{Reason, Refusal},
+    voucher::PayableItem,
 };
 
 use self::{
@@ -71,6 +75,17 @@ struct Run {
     till: Till,
     diary: Diary,
     spent: Spent,
+    /// At the last instant at which anything was renewed.
+    bills: Option<Bills>,
+}
+
+/// What is to be paid at an instant, and with what.
+#[derive(Debug)]
+struct Bills {
+    time: DateTime<Utc>,
+    /// As it was before.
+    till: Till,
+    renewals: Vec<Vec<PayableItem>>,
 }
 
 /// What was renewed by itself in the account's present day.
@@ -139,7 +154,7 @@ impl Orders {
         let diary = Diary::new(account.settings.zone, currency);
         let fleet = Fleet::new(account, loaded, orders, Arc::clone(catalogue), now);
         let spent = Spent { caps: self.caps, began, used };
-        Ok((Run { fleet, till, diary, spent }, end))
+        Ok((Run { fleet, till, diary, spent, bills: None }, end))
     }
 
     /// Lets everything happen that happens before `end`.
@@ -227,7 +242,14 @@ impl Run {
         for one in &begun {
             self.attempt(one, &catalogue, now)?;
         }
+        let called_off: HashSet<_> = begun.iter().flat_map(|one| &one.tried.superseded).collect();
         for Decided { unit, outcome, why } in decided {
+            // What stood on the same order as what is renewed in its place has changed: it is looked at
+            // again.
+            let order = unit.root.instance.open_order;
+            if order.is_some_and(|order| called_off.contains(&order.id)) {
+                continue;
+            }
             let decision = unit.decision(false, now);
             let retry = unit.after(decision, &catalogue, now).retry_time;
             self.fleet.decide(&unit.identity.root, unit.decisions(decision), now);
@@ -269,16 +291,23 @@ impl Run {
         Ok(())
     }
 
-    /// Notes how much is missing for all that is due at `now`, if the money runs short for the first
-    /// time.
+    /// Notes how much is missing for all that is due at `now`, in this pass and those before, if the money
+    /// runs short for the first time.
     fn note_shortage(&mut self, begun: &[Starting], now: DateTime<Utc>) {
-        if self.diary.has_shortage() {
+        if begun.is_empty() || self.diary.was_short_before(now) {
             return;
         }
-        let missing = self.till.missing(begun.iter().map(till::items), now);
+        let mut bills = self
+            .bills
+            .take()
+            .filter(|bills| bills.time == now)
+            .unwrap_or_else(|| Bills { time: now, till: self.till.clone(), renewals: Vec::new() });
+        bills.renewals.extend(begun.iter().map(till::items));
+        let missing = bills.till.missing(&bills.renewals, now);
         if missing > 0 {
             self.diary.short(now, missing);
         }
+        self.bills = Some(bills);
     }
 }
 

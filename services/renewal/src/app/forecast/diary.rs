@@ -177,12 +177,12 @@ impl Diary {
         self.note(now, Kind::VoucherExpired, happening, till);
     }
 
-    /// Whether money ran short.
-    pub const fn has_shortage(&self) -> bool {
-        self.first_shortage.is_some()
+    /// Whether money ran short before `now`.
+    pub fn was_short_before(&self, now: DateTime<Utc>) -> bool {
+        self.first_shortage.as_ref().is_some_and(|short| short.time != Some(timestamp(now)))
     }
 
-    /// Money runs short for the first time, by so much.
+    /// Money runs short for the first time, by so much in all.
     pub fn short(&mut self, now: DateTime<Utc>, missing: i64) {
         self.first_shortage = Some(Shortage {
             date: Some(local_date(self.zone, now).into()),

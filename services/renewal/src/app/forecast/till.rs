@@ -120,14 +120,10 @@ impl Till {
 
     /// How much cash is missing to pay for all of `renewals` at `now`; nothing where money is not what
     /// is in the way.
-    pub fn missing(
-        &self,
-        renewals: impl Iterator<Item = Vec<PayableItem>>,
-        now: DateTime<Utc>,
-    ) -> i64 {
+    pub fn missing(&self, renewals: &[Vec<PayableItem>], now: DateTime<Utc>) -> i64 {
         let mut rich = Self { cash: ALL_THE_MONEY, ..self.clone() };
         for items in renewals {
-            rich.pay(&items, now);
+            rich.pay(items, now);
         }
         (ALL_THE_MONEY - rich.cash).saturating_sub(self.cash).max(0)
     }
