@@ -64,8 +64,9 @@ struct Progress {
 impl Scheduler {
     /// Sees what is due and begins it, and tells whether anything that was asked for waits.
     pub async fn look(self: &Arc<Self>) -> Result<bool, StoreError> {
-        let board = self.store.board().await?;
-        self.lags.note(&self.desks, &self.plans, &board, self.env.now());
+        let board = self.store.board().await;
+        self.lags.note(&self.desks, &self.plans, board.as_ref().ok(), self.env.now());
+        let board = board?;
         for (index, desk) in self.desks.iter().enumerate() {
             if self.job(desk, &board).is_none() {
                 continue;
