@@ -48,7 +48,7 @@ pub enum WaitsFor {
 pub struct Unsettled {
     /// The attempt.
     pub identity: AttemptIdentity,
-    /// Since when it is due; none where it is not any more.
+    /// Since when it is due, and its account is not parked; none where it is not due any more.
     pub since: Option<DateTime<Utc>>,
     /// How many decisions there are of it.
     pub decisions: u32,
@@ -169,7 +169,7 @@ pub async fn unsettled(
         let dues = Dues::of(&world, account, catalogue, now);
         for one in &holding.loaded {
             if found.contains(&(&account.id, &one.instance.id)) {
-                let parked = account.is_parked(now);
+                let parked = account.noted.parked.as_ref().map(|(until, _)| *until);
                 unsettled.extend(open(one, &dues, parked, now));
                 noted.extend(one.recorded.decided.iter().map(|decision| noted_of(one, decision)));
             }
@@ -192,8 +192,14 @@ pub async fn unsettled(
     Ok(unsettled)
 }
 
-/// The attempt to renew `one` that is due and undecided.
-fn open(one: &Loaded, dues: &Dues<'_>, parked: bool, now: DateTime<Utc>) -> Option<Unsettled> {
+/// The attempt to renew `one` that is due and undecided. Where its account was parked, nobody could decide
+/// it until then.
+fn open(
+    one: &Loaded,
+    dues: &Dues<'_>,
+    parked: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<Unsettled> {
     let facts = dues.facts(one)?;
     let (expiry, date, kind, at) = match facts.automatic()?.next(now) {
         NextAttempt::Due(Attempt { expiry, date, kind, at, .. }) => (expiry, date, kind, at),
@@ -204,14 +210,15 @@ fn open(one: &Loaded, dues: &Dues<'_>, parked: bool, now: DateTime<Utc>) -> Opti
     let is_paid = |order: rule_engine::instance::OpenOrder| !order.unpaid;
     let waits_for = if members.any(|member| member.instance.open_order.is_some_and(is_paid)) {
         WaitsFor::Payment
-    } else if parked {
+    } else if parked.is_some_and(|until| now < until) {
         WaitsFor::Resumption
     } else {
         WaitsFor::Sweep
     };
     let (account, root) = (one.instance.account.clone(), one.instance.id.clone());
     let identity = AttemptIdentity { account, root, expiry, date, kind };
-    Some(Unsettled { identity, since: Some(at), decisions: 0, waits_for })
+    let since = parked.filter(|until| *until <= now).map_or(at, |until| at.max(until));
+    Some(Unsettled { identity, since: Some(since), decisions: 0, waits_for })
 }
 
 /// The attempt that `decision`, which `one` has noted, has decided.

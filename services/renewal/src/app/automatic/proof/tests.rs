@@ -134,5 +134,12 @@ async fn what_waits_for_its_payment_or_an_operator_says_so() {
         assert_eq!(cloud.orders.advance(10).await.unwrap().done, 1);
         let named = vec!["b/0 0, due, Resumption".to_owned()];
         assert_eq!(cloud.count("2026-03-10").await, (vec!["RENEWED 1".to_owned()], named));
+        // From the next day on a sweep may decide it, and has an hour for that.
+        for (time, late) in [("2026-03-11 01:00", false), ("2026-03-11 01:01", true)] {
+            cloud.clock.set(crate::tests::cloud::at(time));
+            let off = cloud.off().await;
+            let found = off.iter().any(|off| off.contains("is decided within an hour"));
+            assert_eq!(found, late, "{time}: {off:?}");
+        }
     }
 }
