@@ -3,9 +3,13 @@ use proto::renewal::v1::{ForecastRenewalsResponse, happening::Kind};
 use rule_engine::policy::PolicyWish;
 
 use super::*;
-use crate::tests::{
-    cloud::{Cloud, acme, at, clouds, id, prepaid},
-    renewals::create,
+use crate::{
+    app::automatic::RenewDue,
+    store::orders::{Order, list::AttemptList},
+    tests::{
+        cloud::{Cloud, acme, at, clouds, id, prepaid},
+        renewals::create,
+    },
 };
 
 const MONTHLY: PolicyWish = PolicyWish::Auto { cycle: None, remaining: None };
@@ -113,6 +117,56 @@ async fn unpaid_orders_are_in_the_way_for_as_long_as_they_last() {
     }
 }
 
+// what stood on an order that the last attempt of something else has called off is tried at once, in
+// forecasts as in life.
+#[tokio::test]
+async fn what_stood_on_an_order_that_was_called_off_is_tried_at_once() {
+    let (clouds, _folder) = clouds("forecast_called_off").await;
+    for cloud in clouds {
+        cloud.purse.put(150);
+        for (name, end) in [("a", "2026-03-05 00:00"), ("b", "2026-03-07 00:00")] {
+            cloud.register(vec![prepaid(name, "pool", end)]).await;
+        }
+        cloud.automatic(&["a", "b"]).await;
+        cloud.orders.create(&create(1, &["a", "b"])).await.unwrap();
+        let forecast = cloud.orders.forecast(&acme(), 7).await.unwrap();
+        let of = |day: &str| -> Vec<_> {
+            told(&forecast).into_iter().filter(|told| told.starts_with(day)).collect()
+        };
+        let skipped = ["a", "b"].map(|name| format!("2026-03-03 {name} SKIPPED OPEN_ORDER_EXISTS"));
+        assert_eq!(of("2026-03-03"), skipped);
+        let last = ["2026-03-04 a RENEWED", "2026-03-04 b FAILED INSUFFICIENT_FUNDS"];
+        assert_eq!(of("2026-03-04"), last);
+        // Of what is due at that time, whether or not something had to be called off for it.
+        let shortage = forecast.first_shortage.unwrap();
+        assert_eq!(NaiveDate::try_from(shortage.date.unwrap()).unwrap().to_string(), "2026-03-04");
+        assert_eq!(shortage.missing.unwrap().minor_units, 50);
+
+        for day in 1..=4 {
+            cloud.clock.set(at(&format!("2026-03-{day:02} 03:00")));
+            let page = RenewDue { shards: 0..64, after: None, limit: 10 };
+            while cloud.orders.renew_due(&page).await.unwrap().done > 0 {}
+        }
+        let wanted = AttemptList {
+            account: acme(),
+            instance: None,
+            date: NaiveDate::from_ymd_opt(2026, 3, 4),
+            before: None,
+            size: 10,
+        };
+        let attempt = |order: Order| {
+            let attempt = order.attempt.unwrap();
+            let reason = attempt.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+            let outcome = attempt.outcome.unwrap();
+            format!("{} {} {outcome}{reason}", attempt.identity.date, attempt.identity.root)
+        };
+        let attempts = cloud.orders.attempts(&wanted).await.unwrap().orders;
+        let mut lived: Vec<_> = attempts.into_iter().map(attempt).collect();
+        lived.sort();
+        assert_eq!(lived, last);
+    }
+}
+
 // What is being paid is left as it is, and does not stop the others.
 #[tokio::test]
 async fn what_is_being_paid_is_left_as_it_is() {
@@ -126,7 +180,7 @@ async fn what_is_being_paid_is_left_as_it_is() {
         cloud.automatic(&["a"]).await;
         cloud.clock.set(at("2026-03-10 00:00"));
         cloud.purse.fail([Trouble::Down]);
-        let page = crate::app::automatic::RenewDue { shards: 0..64, after: None, limit: 10 };
+        let page = RenewDue { shards: 0..64, after: None, limit: 10 };
         cloud.orders.renew_due(&page).await.unwrap_err();
         let forecast = cloud.orders.forecast(&acme(), 40).await.unwrap();
         assert_eq!(told(&forecast), ["2026-03-11 b EXPIRED", "2026-03-18 b RELEASED"]);

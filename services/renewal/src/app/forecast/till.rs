@@ -167,3 +167,6 @@ pub fn items(one: &Starting) -> Vec<PayableItem> {
     });
     items.collect()
 }
+
+#[cfg(test)]
+mod tests;
