@@ -1,15 +1,13 @@
 //! Customers, drawn by lot: what they rent, with what they pay, and what comes later.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proto::{
     catalog::v1::ApplyCatalogRequest,
     convert::timestamp,
     renewal::v1::{
-        AccountSettings, RenewalSetting, SetRenewalPoliciesRequest, StandardDay,
-        UpdateAccountSettingsRequest, binding, standard_day::Day,
+        AccountSettings, InstanceRegistration, RenewalSetting, SetRenewalPoliciesRequest,
+        StandardDay, UpdateAccountSettingsRequest, binding, standard_day::Day,
     },
     r#type::v1::RenewalPolicy,
     wallet::v1::VoucherTerms,
@@ -20,13 +18,13 @@ use tests::{Suite, fixture::*};
 #[derive(Debug, Clone)]
 pub struct Customer {
     profile: &'static str,
-    /// The hour at which all of this begins.
-    hour: i64,
     cash: i64,
     /// The standard date that automatic renewals follow.
     follows: Option<i32>,
-    /// How much of it may be renewed by itself in a day: orders, and fen (A-7).
-    most: (Option<u32>, Option<u64>),
+    /// Days after the start on which something ends.
+    ends: [i64; DAYS],
+    /// Somebody has ordered some of it, together where that can be, and has not paid.
+    orders: bool,
     rented: Vec<Rented>,
     vouchers: Vec<Given>,
     pub later: Later,
@@ -35,14 +33,14 @@ pub struct Customer {
 #[derive(Debug, Clone)]
 struct Rented {
     product: usize,
-    /// Days after the start on which it ends.
-    end: i64,
+    /// On which of the customer's days it ends, so that several do on one.
+    end: usize,
     policy: RenewalPolicy,
     cycle: &'static str,
     remaining: Option<i32>,
     /// Something is bound to it and always goes along; it ends so many days later.
     child: Option<i64>,
-    /// Somebody ordered it and has not paid.
+    /// It is among what somebody has ordered.
     ordered: bool,
 }
 
@@ -80,6 +78,12 @@ pub enum Rescue {
     OneLess,
 }
 
+/// Different days on which what a customer has ends.
+const DAYS: usize = 3;
+
+/// The hours at which anything is due (A-1).
+pub const HOURS: [i64; 4] = [0, 3, 8, 23];
+
 type Settings = &'static [(&'static str, &'static str)];
 
 /// Products of all four vendors, and what is bound to them.
@@ -106,7 +110,9 @@ fn rented() -> impl Strategy<Value = Rented> {
     let cycle = prop_oneof![3 => Just("1m"), 1 => Just("2m")];
     let remaining = prop_oneof![3 => Just(None), 1 => (1..=2).prop_map(Some)];
     let child = prop_oneof![1 => Just(None), 1 => (0..4_i64).prop_map(Some)];
-    (0..PRODUCTS.len(), -4..40_i64, policy, cycle, remaining, child, 0..6).prop_map(
+    // Huawei tries day after day (A-1).
+    let product = prop_oneof![2 => 0..PRODUCTS.len(), 1 => Just(4)];
+    (product, 0..DAYS, policy, cycle, remaining, child, any::<bool>()).prop_map(
         |(product, end, policy, cycle, remaining, child, ordered)| {
             let name = PRODUCTS[product].0;
             let policy = match policy {
@@ -125,24 +131,25 @@ fn rented() -> impl Strategy<Value = Rented> {
                     if *kind == binding::Kind::Strong { 0 } else { later }
                 },
             );
-            Rented { product, end, policy, cycle, remaining, child, ordered: ordered == 0 }
+            Rented { product, end, policy, cycle, remaining, child, ordered }
         },
     )
 }
 
 fn given() -> impl Strategy<Value = Given> {
-    let product = prop_oneof![2 => Just(None), 1 => (0..PRODUCTS.len()).prop_map(Some)];
+    let product = prop_oneof![3 => Just(None), 1 => (0..PRODUCTS.len()).prop_map(Some)];
     let minimum = prop_oneof![3 => Just(None), 1 => (1..15_000_i64).prop_map(Some)];
     let share = prop_oneof![3 => Just(None), 1 => (1..=99).prop_map(Some)];
     let longest = prop_oneof![5 => Just(None), 1 => (1..=2).prop_map(Some)];
-    let flags = (any::<bool>(), 0..4, 0..5);
-    (1..20_000_i64, -5..20_i64, 1..60_i64, flags, product, minimum, share, longest).prop_map(
+    let flags = (any::<bool>(), 0..5, 0..6);
+    let face = prop_oneof![1 => 1..3_000_i64, 2 => 3_000..40_000_i64];
+    (face, -5..15_i64, 1..60_i64, flags, product, minimum, share, longest).prop_map(
         |(face, from, days, (noon, single, automatic), product, minimum, share, longest)| Given {
             face,
             from,
             days: days.max(2 - from),
             noon,
-            single_use: single == 0,
+            single_use: single < 3,
             automatic: automatic > 0,
             product,
             minimum,
@@ -157,7 +164,7 @@ fn later() -> impl Strategy<Value = Later> {
         1 => Just(None), 2 => Just(Some(Rescue::Enough)), 1 => Just(Some(Rescue::OneLess)),
     ];
     let cash = prop_oneof![1 => Just(0), 1 => 1..40_000_i64];
-    (2..40_i64, cash, prop::option::of(given()), rescue)
+    (1..25_i64, cash, prop::option::of(given()), rescue)
         .prop_map(|(day, cash, voucher, rescue)| Later { day, cash, voucher, rescue })
 }
 
@@ -166,29 +173,24 @@ pub fn customer() -> impl Strategy<Value = Customer> {
     let profile =
         prop_oneof![Just("kingsoft"), Just("jdcloud"), Just("aliyun"), Just("huaweicloud")];
     let follows = prop_oneof![3 => Just(None), 1 => (1..=28).prop_map(Some)];
-    let most = (
-        prop_oneof![4 => Just(None), 1 => (1..3_u32).prop_map(Some)],
-        prop_oneof![6 => Just(None), 1 => (1..40_000_u64).prop_map(Some)],
-    );
-    let rented = prop::collection::vec(rented(), 1..6);
-    let vouchers = prop::collection::vec(given(), 0..5);
-    let money = prop_oneof![1 => 0..30_000_i64, 1 => 0..200_000_i64];
-    (profile, 0..24_i64, money, follows, most, rented, vouchers, later()).prop_map(
-        |(profile, hour, cash, follows, most, rented, vouchers, later)| Customer {
+    let ends = prop::array::uniform3(-3..10_i64);
+    let orders = any::<bool>();
+    let rented = prop::collection::vec(rented(), 1..8);
+    let vouchers = prop::collection::vec(given(), 0..7);
+    let money = prop_oneof![1 => 0..5_000_i64, 2 => 0..60_000_i64, 2 => 0..300_000_i64];
+    (profile, money, follows, ends, orders, rented, vouchers, later()).prop_map(
+        |(profile, cash, follows, ends, orders, rented, vouchers, later)| Customer {
             profile,
-            hour,
             cash,
             follows,
-            most,
+            ends,
+            orders,
             rented,
             vouchers,
             later,
         },
     )
 }
-
-/// Whose everything is.
-pub const ACCOUNT: &str = "acme";
 
 /// The day on which it begins.
 pub fn start() -> DateTime<Utc> {
@@ -201,7 +203,7 @@ fn day(days: i64) -> String {
 }
 
 /// The catalogs: a pool at Huawei is tried until it stops (A-1), and Kingsoft is dearer from April on.
-async fn apply_catalogs(suite: &Suite) {
+pub async fn apply_catalogs(suite: &Suite) {
     let dearer = "\nprices:\n  - {product: ks-eip, component: bandwidth, sku: bgp, currency: CNY, \
                   effective_from: \"2026-04-01T00:00:00+08:00\", monthly: 21.37}\n";
     for document in CATALOGS {
@@ -218,29 +220,9 @@ async fn apply_catalogs(suite: &Suite) {
 }
 
 impl Customer {
-    /// What the command line of the suite says of it.
-    pub fn words(&self) -> Vec<String> {
-        let (orders, amount) = self.most;
-        let orders = orders.map(|most| ["--auto-orders-per-day".to_owned(), most.to_string()]);
-        let amount = amount.map(|most| ["--auto-amount-per-day".to_owned(), most.to_string()]);
-        orders.into_iter().chain(amount).flatten().collect()
-    }
-
-    /// The hours at which anything of it is due (A-1).
-    pub fn hours(&self) -> Vec<i64> {
-        let schedule = |rented: &Rented| match PRODUCTS[rented.product].0.split_once('-') {
-            Some(("hw", _)) => 3,
-            Some(("jd" | "al", _)) => 8,
-            _ => 0,
-        };
-        let hours: BTreeSet<_> = self.rented.iter().map(schedule).chain([0, 23]).collect();
-        hours.into_iter().collect()
-    }
-
-    pub async fn moves_in(&self, suite: &Suite) {
-        suite.set_clock(start() + TimeDelta::hours(self.hour));
-        apply_catalogs(suite).await;
-        suite.open_account(ACCOUNT, self.profile, self.cash).await;
+    /// Opens the account with all that it has, and tells whether several things were ordered together.
+    pub async fn moves_in(&self, suite: &Suite, account: &str) -> bool {
+        suite.open_account(account, self.profile, self.cash).await;
         if let Some(day) = self.follows {
             let settings = AccountSettings {
                 standard_day: Some(StandardDay { day: Some(Day::DayOfMonth(day)) }),
@@ -249,57 +231,99 @@ impl Customer {
             };
             let paths = ["standard_day", "auto_follows_standard_day"].map(str::to_owned).into();
             let request = UpdateAccountSettingsRequest {
-                account_id: ACCOUNT.to_owned(),
+                account_id: account.to_owned(),
                 settings: Some(settings),
                 update_mask: Some(prost_types::FieldMask { paths }),
                 etag: String::new(),
             };
             suite.accounts().update_account_settings(request).await.expect("good settings");
         }
-        for (number, rented) in self.rented.iter().enumerate() {
-            rented.moves_in(suite, &format!("i-{number}")).await;
+        let ids: Vec<_> =
+            (0..self.rented.len()).map(|number| format!("{account}-{number}")).collect();
+        let rows = self.rented.iter().zip(&ids);
+        let rows = rows.flat_map(|(it, id)| it.rows(account, id, self.ends[it.end]));
+        suite.register(rows.collect()).await;
+        let ordered = self.rented.iter().zip(&ids);
+        let ordered = ordered.filter(|(rented, _)| self.orders && rented.ordered);
+        let ordered: Vec<_> = ordered.map(|(_, id)| id.as_str()).collect();
+        let together = self.order(suite, account, &ordered).await;
+        for (rented, id) in self.rented.iter().zip(&ids) {
+            rented.is_set(suite, account, id).await;
         }
         for given in &self.vouchers {
-            given.arrives(suite).await;
+            given.arrives(suite, account).await;
         }
+        together
+    }
+
+    /// Orders these together, or where they cannot be, two and two, or each by itself; tells whether any
+    /// were ordered together.
+    async fn order(&self, suite: &Suite, account: &str, ids: &[&str]) -> bool {
+        let order = async |ids: &[&str]| {
+            suite.create(order_of(account, selection(ids, "1m"))).await.is_ok()
+        };
+        let mut together = ids.len() > 1 && order(ids).await;
+        if together {
+            return true;
+        }
+        for two in ids.chunks(2) {
+            if two.len() > 1 && order(two).await {
+                together = true;
+                continue;
+            }
+            for id in two {
+                // What ended too long ago cannot be ordered any more.
+                order(&[id]).await;
+            }
+        }
+        together
+    }
+
+    /// Whether the instance `id` had ended by then, if it was not renewed before.
+    pub fn has_ended(&self, id: &str, time: &str) -> bool {
+        let number = id.rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
+        let rented = number.and_then(|number| self.rented.get(number));
+        rented.is_some_and(|rented| *day(self.ends[rented.end]) < *time)
     }
 }
 
 impl Rented {
-    async fn moves_in(&self, suite: &Suite, id: &str) {
+    /// How it is registered, with what is bound to it.
+    fn rows(&self, account: &str, id: &str, end: i64) -> Vec<InstanceRegistration> {
         let (product, settings) = PRODUCTS[self.product];
-        let mut rows = vec![prepaid(ACCOUNT, id, product, settings, &day(self.end))];
+        let mut rows = vec![prepaid(account, id, product, settings, &day(end))];
         let bound = BOUND.iter().find(|(parent, ..)| *parent == product);
         if let Some((later, (_, product, settings, kind))) = self.child.zip(bound) {
             let name = format!("{id}-bound");
-            let child = prepaid(ACCOUNT, &name, product, settings, &day(self.end + later));
+            let child = prepaid(account, &name, product, settings, &day(end + later));
             rows.push(tests::fixture::bound(child, id, *kind));
         }
-        suite.register(rows).await;
-        if self.ordered {
-            // What ended too long ago cannot be ordered any more.
-            let _ = suite.create(order_of(ACCOUNT, selection(&[id], "1m"))).await;
+        rows
+    }
+
+    /// Sets what becomes of it.
+    async fn is_set(&self, suite: &Suite, account: &str, id: &str) {
+        if self.policy == RenewalPolicy::Manual {
+            return;
         }
-        if self.policy != RenewalPolicy::Manual {
-            let auto = self.policy == RenewalPolicy::Auto;
-            let renewal = RenewalSetting {
-                policy: self.policy.into(),
-                auto_cycle: auto.then(|| duration(self.cycle)),
-                auto_remaining: self.remaining.filter(|_| auto),
-            };
-            let request = SetRenewalPoliciesRequest {
-                account_id: ACCOUNT.to_owned(),
-                instance_ids: vec![id.to_owned()],
-                renewal: Some(renewal),
-            };
-            // Too late for some: then they are as they are.
-            suite.instances().set_renewal_policies(request).await.expect("a good call");
-        }
+        let auto = self.policy == RenewalPolicy::Auto;
+        let renewal = RenewalSetting {
+            policy: self.policy.into(),
+            auto_cycle: auto.then(|| duration(self.cycle)),
+            auto_remaining: self.remaining.filter(|_| auto),
+        };
+        let request = SetRenewalPoliciesRequest {
+            account_id: account.to_owned(),
+            instance_ids: vec![id.to_owned()],
+            renewal: Some(renewal),
+        };
+        // Too late for some: then they are as they are.
+        suite.instances().set_renewal_policies(request).await.expect("a good call");
     }
 }
 
 impl Given {
-    async fn arrives(&self, suite: &Suite) {
+    async fn arrives(&self, suite: &Suite, account: &str) {
         let expires = at(&day(self.from + self.days));
         let noon = TimeDelta::hours(if self.noon { 12 } else { 0 });
         let products = self.product.map(|product| PRODUCTS[product].0.to_owned());
@@ -314,7 +338,7 @@ impl Given {
             longest_term_months: self.longest,
             ..VoucherTerms::default()
         };
-        suite.issue_with(ACCOUNT, self.face, terms).await;
+        suite.issue_with(account, self.face, terms).await;
     }
 }
 
@@ -324,13 +348,15 @@ impl Later {
         start() + TimeDelta::days(self.day) + TimeDelta::minutes(13 * 60 + 30)
     }
 
-    pub async fn comes(&self, suite: &Suite) {
+    pub async fn comes(&self, suite: &Suite, account: &str) {
         if self.cash > 0 {
-            suite.deposit(ACCOUNT, self.cash).await;
+            suite.deposit(account, self.cash).await;
         }
         if let Some(voucher) = &self.voucher {
             // Its validity is counted from this day on.
-            Given { from: voucher.from + self.day, ..voucher.clone() }.arrives(suite).await;
+            Given { from: voucher.from + self.day, ..voucher.clone() }
+                .arrives(suite, account)
+                .await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use proto::{
     convert::instant,
     renewal::{
@@ -13,14 +13,9 @@ use proto::{
         },
     },
     r#type::v1::{Money, PageRequest},
-    wallet::{
-        internal::v1::ExpireVouchersRequest,
-        v1::{ItemParts, ListVouchersRequest, Voucher},
-    },
+    wallet::v1::{ItemParts, ListVouchersRequest, Voucher},
 };
 use tests::{Suite, fixture::*};
-
-use super::customer::{ACCOUNT, start};
 
 /// What events tell, and what a forecast calls it.
 const TOLD: [(&str, &str); 5] = [
@@ -92,22 +87,8 @@ fn line(one: &Happening) -> String {
     line
 }
 
-/// Lives from now until `end`, as the scheduler would: what is overdue happens at once.
-pub async fn live(suite: &Suite, hours: &[i64], end: DateTime<Utc>) {
-    let begun = suite.now();
-    let hours =
-        (0..).flat_map(|day| hours.iter().map(move |hour| TimeDelta::hours(24 * day + hour)));
-    let hours = hours.map(|after| start() + after).skip_while(|now| *now <= begun);
-    for now in std::iter::once(begun).chain(hours).take_while(|now| *now < end) {
-        suite.set_clock(now);
-        sweep(suite).await;
-    }
-    suite.set_clock(end);
-    let request = ExpireVouchersRequest { limit: 0 };
-    suite.wallet_sweeps().expire_vouchers(request).await.expect("a sweep");
-}
-
-async fn sweep(suite: &Suite) {
+/// What the scheduler has done at an instant: all that is due, overdue or not.
+pub async fn sweep(suite: &Suite) {
     suite.advance().await;
     // What has been done may make more due at the same instant.
     let mut done = 1;
@@ -128,11 +109,16 @@ async fn sweep(suite: &Suite) {
     suite.sweeps().remind_due(request).await.expect("a page");
 }
 
-/// A line for each thing that happened from `from` until `until`.
-pub async fn lived(suite: &Suite, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<String> {
-    let mut lines = attempts(suite).await;
-    lines.extend(events(suite).await);
-    lines.extend(vouchers(suite).await.iter().filter_map(lost));
+/// A line for each thing that happened to `account` from `from` until `until`.
+pub async fn lived(
+    suite: &Suite,
+    account: &str,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Vec<String> {
+    let mut lines = attempts(suite, account).await;
+    lines.extend(events(suite, account).await);
+    lines.extend(vouchers(suite, account).await.iter().filter_map(lost));
     let (from, until) = (shown(from), shown(until));
     lines.retain(|line| (from.as_str()..until.as_str()).contains(&&line[..from.len()]));
     lines.sort();
@@ -144,9 +130,9 @@ pub fn shown(time: DateTime<Utc>) -> String {
     local(Some(proto::convert::timestamp(time)))
 }
 
-async fn attempts(suite: &Suite) -> Vec<String> {
+async fn attempts(suite: &Suite, account: &str) -> Vec<String> {
     let request = ListAttemptsRequest {
-        account_id: ACCOUNT.to_owned(),
+        account_id: account.to_owned(),
         page: Some(PageRequest { page_size: 1_000, ..PageRequest::default() }),
         ..ListAttemptsRequest::default()
     };
@@ -156,7 +142,7 @@ async fn attempts(suite: &Suite) -> Vec<String> {
         let outcome = attempt.outcome().as_str_name().trim_start_matches("OUTCOME_");
         let mut line = format!("{} {outcome} {}", local(attempt.create_time), attempt.instance_id);
         if outcome == "RENEWED" {
-            let order = suite.order(ACCOUNT, &attempt.order_id).await;
+            let order = suite.order(account, &attempt.order_id).await;
             for item in &order.items {
                 let bill = item.item.as_ref().expect("an item");
                 let price = bill.quote.as_ref().and_then(|quote| quote.payable.as_ref());
@@ -170,9 +156,9 @@ async fn attempts(suite: &Suite) -> Vec<String> {
     lines
 }
 
-async fn events(suite: &Suite) -> Vec<String> {
+async fn events(suite: &Suite, account: &str) -> Vec<String> {
     let mut request = ListEventsRequest {
-        account_id: ACCOUNT.to_owned(),
+        account_id: account.to_owned(),
         types: TOLD.iter().map(|(kind, _)| (*kind).to_owned()).collect(),
         limit: 1_000,
         ..ListEventsRequest::default()
@@ -194,10 +180,10 @@ async fn events(suite: &Suite) -> Vec<String> {
     }
 }
 
-/// The account's vouchers.
-pub async fn vouchers(suite: &Suite) -> Vec<Voucher> {
+/// The vouchers of `account`.
+pub async fn vouchers(suite: &Suite, account: &str) -> Vec<Voucher> {
     let request = ListVouchersRequest {
-        account_id: ACCOUNT.to_owned(),
+        account_id: account.to_owned(),
         page: Some(PageRequest { page_size: 100, ..PageRequest::default() }),
         ..ListVouchersRequest::default()
     };
