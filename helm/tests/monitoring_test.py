@@ -15,7 +15,7 @@ OF_TARGETS = {"namespace", "release", "component", "pod", "le"}
 
 
 # Literals of the source that begin as metrics do, and are none: what ids are made of.
-NO_METRICS = {"perennial.rs", "perennial.webhook", "perennial.attempt", "perennial.payment", "perennial.refund", "perennial.delivery"}
+NO_METRICS = {"perennial.rs", "perennial.webhook", "perennial.attempt", "perennial.payment", "perennial.refund", "perennial.withdrawal", "perennial.delivery"}
 
 
 def texts(*folders):

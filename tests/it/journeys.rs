@@ -20,6 +20,7 @@ mod money_races;
 mod prices;
 mod races;
 mod refusals;
+mod restores;
 mod schedules;
 mod single;
 mod unify;

@@ -21,6 +21,8 @@ mod nats;
 #[cfg(test)]
 mod nights;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod rolling;
 #[cfg(test)]
 mod sandbox;

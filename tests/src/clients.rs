@@ -24,7 +24,7 @@ use proto::{
     },
     wallet::{
         internal::v1::{
-            purse_service_client::PurseServiceClient,
+            purse_service_client::PurseServiceClient, restore_service_client::RestoreServiceClient,
             sweep_service_client::SweepServiceClient as WalletSweepServiceClient,
         },
         v1::{
@@ -192,6 +192,12 @@ impl Clients {
     #[must_use]
     pub fn purses(&self) -> PurseServiceClient<Speaker> {
         PurseServiceClient::new(self.wallet.clone())
+    }
+
+    /// What brings payments and orders together again.
+    #[must_use]
+    pub fn restores(&self) -> RestoreServiceClient<Speaker> {
+        RestoreServiceClient::new(self.wallet.clone())
     }
 
     /// The renewal service's sweeps.

@@ -21,5 +21,5 @@ mod suite;
 pub use self::{
     clients::{bad_fields, metadata, reason, refusal},
     fixture::at,
-    suite::{Another, Backend, Layout, Mutation, SANDBOX_SECRET, Suite},
+    suite::{Another, Backend, Copy, Layout, Mutation, SANDBOX_SECRET, Suite},
 };

@@ -2,6 +2,7 @@
 
 mod another;
 mod mutations;
+mod restore;
 mod sandbox;
 mod secure;
 mod settings;
@@ -40,7 +41,7 @@ use crate::{
 };
 
 use self::secure::Proofs;
-pub use self::{another::Another, mutations::Mutation, settings::SANDBOX_SECRET};
+pub use self::{another::Another, mutations::Mutation, restore::Copy, settings::SANDBOX_SECRET};
 
 /// The services, those that others call first.
 const SERVICES: [&str; 4] = ["catalog", "wallet", "renewal", "scheduler"];

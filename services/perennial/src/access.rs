@@ -127,6 +127,9 @@ pub const ACCESS: &[Access] = &[
     of("/perennial.wallet.internal.v1.SweepService/NextDue", SWEEP),
     of("/perennial.wallet.internal.v1.SweepService/ListFundings", MONEY),
     of("/perennial.wallet.internal.v1.PurseService/GetPurse", MONEY),
+    of("/perennial.wallet.internal.v1.RestoreService/FindPayments", MONEY),
+    of("/perennial.wallet.internal.v1.RestoreService/WithdrawPayment", MONEY),
+    of("/perennial.wallet.internal.v1.RestoreService/RestorePayment", MONEY),
     //
     of("/perennial.scheduler.v1.SchedulerService/ListSchedules", PLATFORM),
     of("/perennial.scheduler.v1.SchedulerService/PauseSchedule", PLATFORM),

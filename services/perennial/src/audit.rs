@@ -3,17 +3,13 @@
 use std::process::ExitCode;
 
 use kernel::Env;
-use platform::{
-    memory,
-    serve::{Entrance, ServeArgs, Serving, serve},
-};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use platform::memory;
 use tonic::service::Routes;
 
 use crate::{
     output::{complain, print},
     suite::{Role, SuiteArgs},
+    within,
 };
 
 /// The exit code where nothing is known: a database is missing, is of an older schema, or fails.
@@ -74,28 +70,7 @@ pub async fn findings(mut suite: SuiteArgs, env: &Env) -> anyhow::Result<Vec<Str
     if suite.runs(Role::Wallet) {
         wallet::mount_to_read(&suite.wallet, env.clone(), &mut routes).await?;
     }
-    let serving = Serving {
-        routes: routes.routes(),
-        names: Vec::new(),
-        descriptors: proto::PUBLIC_DESCRIPTORS,
-        counted: proto::DESCRIPTORS,
-        memory: Some(listener),
-        databases: Vec::new(),
-        entrance: Entrance::default(),
-    };
-    let socket = TcpListener::bind("127.0.0.1:0").await?;
-    let listen = socket.local_addr()?;
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    let args = ServeArgs {
-        listen,
-        ops_listen: None,
-        request_timeout_seconds: 60,
-        connection_seconds: 0,
-        drain_seconds: 0,
-    };
-    tokio::spawn(async move { serve(socket, serving, &args, stop).await });
-
+    let _answering = within::answer(routes, listener).await?;
     let mut findings = Vec::new();
     if suite.runs(Role::Catalog) {
         findings.extend(catalog::audit(&wired.catalog, env).await?);

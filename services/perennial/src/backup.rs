@@ -36,8 +36,8 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     let wanted: Vec<_> = ORDER.into_iter().filter(|&role| suite.runs(role)).collect();
     if wanted.iter().any(|&role| database(&suite, role).backend() == Backend::Postgres) {
         bail!(
-            "only SQLite files are copied; back up the whole PostgreSQL cluster, or stop the suite and \
-             have `pg_dump` write the databases in this order: catalog, scheduler, renewal, wallet"
+            "only SQLite files are copied; back up the whole PostgreSQL cluster, or have `pg_dump` write \
+             the databases in this order, and reconcile after a restore: catalog, scheduler, renewal, wallet"
         );
     }
     let mut part = to.clone().into_os_string();

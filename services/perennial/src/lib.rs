@@ -9,9 +9,11 @@ pub mod client;
 pub mod demo;
 mod migrate;
 mod output;
+pub mod reconcile;
 pub mod serve;
 pub mod suite;
 mod text;
+mod within;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -41,6 +43,8 @@ enum Command {
     Audit(Box<suite::SuiteArgs>),
     /// Copy the SQLite files of a suite, whether or not it runs, into a new folder; changes nothing.
     Backup(Box<backup::BackupArgs>),
+    /// Bring orders and payments together again after a restore, before anything serves or sweeps.
+    Reconcile(Box<reconcile::ReconcileArgs>),
     /// Tell the stories of four vendors on a suite of its own, and check them against the rules.
     Demo,
     #[command(flatten)]
@@ -48,7 +52,7 @@ enum Command {
 }
 
 /// The commands that do not speak to a suite that runs.
-const NOT_OF_THE_CLIENT: [&str; 5] = ["serve", "migrate", "audit", "backup", "demo"];
+const NOT_OF_THE_CLIENT: [&str; 6] = ["serve", "migrate", "audit", "backup", "reconcile", "demo"];
 
 impl Cli {
     /// Reads the words of a command line, the program's name first. The client's flags may stand
@@ -102,6 +106,7 @@ pub async fn run(cli: Cli, env: Env) -> ExitCode {
         Command::Migrate(args) => Box::pin(migrate::run(*args)).await,
         Command::Audit(args) => Box::pin(audit::run(*args, env)).await,
         Command::Backup(args) => Box::pin(backup::run(*args)).await,
+        Command::Reconcile(args) => Box::pin(reconcile::run(*args, env)).await,
         Command::Demo => demo::run().await,
         Command::Client(command) => return client::run(*command, &cli.client, &env).await,
     };

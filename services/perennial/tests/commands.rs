@@ -717,3 +717,64 @@ async fn a_backup_that_cannot_be_whole_is_none() {
         assert!(!copies.exists());
     }
 }
+
+/// O-4: what an older copy has forgotten is told, made good, and then nothing is left of it but what only
+/// people know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconciliation_says_what_is_left() {
+    let suite = Suite::start().await;
+    suite.with_a_vm();
+    let folders = TempDir::new().expect("a temporary folder");
+    let copied = |name: &str| {
+        let to = folders.path().join(name);
+        suite.done(&format!(
+            "backup --data-dir {} --to {}",
+            suite.data.path().display(),
+            to.display()
+        ));
+        to
+    };
+    let older = copied("older");
+    suite.done("wallet deposit -a acme 5000.00");
+    suite.done("renew -a acme vm-1 --duration 3y");
+    let reconciled = |name: &str, database: &str| {
+        let newer = copied(name);
+        std::fs::copy(older.join(database), newer.join(database)).expect("the folder is ours");
+        let since = "--since 2026-11-15T10:00:00+08:00";
+        (format!("reconcile --data-dir {} {since}", newer.display()), newer)
+    };
+
+    let (line, newer) = reconciled("without-order", "renewal.db");
+    let report = suite.run(&line);
+    assert_eq!(report.code, 1, "{}{}", report.out, report.err);
+    assert!(report.out.contains("give the payment back"), "{}", report.out);
+    assert!(
+        report.out.ends_with("\n0 made good, 1 to do with --apply, 0 for somebody to see to\n")
+    );
+    let applied = suite.done(&format!("{line} --apply --raise-versions"));
+    let end = "\n1 made good, 0 for somebody to see to\n\
+               1 instances have versions that nobody was told before\n";
+    assert!(applied.ends_with(end), "{applied}");
+    assert_eq!(suite.done(&line), "orders and payments belong together\n");
+    let audit = suite.done(&format!("audit --data-dir {}", newer.display()));
+    assert_eq!(audit, "nothing is off\n");
+
+    let (line, _) = reconciled("without-deposit", "wallet.db");
+    let applied = suite.run(&format!("{line} --apply"));
+    assert_eq!(applied.code, 6, "{}{}", applied.out, applied.err);
+    assert!(applied.out.contains("is missing"), "{}", applied.out);
+    assert!(applied.out.ends_with("\n0 made good, 1 for somebody to see to\n"), "{}", applied.out);
+
+    // A database that is not there is not made, and nothing is given back for its sake.
+    let missing = folders.path().join("missing");
+    for apply in ["", " --apply"] {
+        let line = format!("reconcile --data-dir {}", missing.display());
+        let nothing = suite.run(&format!("{line} --since 2026-11-15T10:00:00+08:00{apply}"));
+        assert_eq!(nothing.code, 1);
+        assert!(nothing.err.contains("there is no database at"), "{}", nothing.err);
+    }
+    assert!(!missing.exists());
+    let alone = suite.run("reconcile wallet --since 2026-11-15T10:00:00+08:00");
+    assert_eq!(alone.code, 1);
+    assert!(alone.err.contains("name renewal too"), "{}", alone.err);
+}

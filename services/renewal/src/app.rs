@@ -28,6 +28,7 @@ pub mod policies;
 pub mod preview;
 pub mod publish;
 pub mod rebuild;
+pub mod reconcile;
 pub mod refund;
 pub mod registration;
 pub mod releases;

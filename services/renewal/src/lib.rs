@@ -21,7 +21,10 @@ mod remote;
 mod store;
 mod wire;
 
-pub use self::mount::{Args, audit, migrate, mount};
+pub use self::{
+    app::reconcile::{Difference, Ending, Reconciliation, Remedy},
+    mount::{Args, audit, migrate, mount, reconcile},
+};
 
 #[cfg(test)]
 mod tests;

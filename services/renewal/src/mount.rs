@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
 use kernel::Env;
 use platform::{
     client::{Credentials, Peer},
@@ -33,6 +34,7 @@ use crate::{
         instances::Instances,
         policies::Policies,
         publish::{Bus, Publisher},
+        reconcile::Reconciliation,
         registration::Registrations,
         releases::Releases,
         rules::Rules,
@@ -43,10 +45,10 @@ use crate::{
         orders::OrderGrpc, sweep::SweepGrpc, webhooks::WebhookGrpc,
     },
     remote::{
-        RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteWallet,
+        RemoteCatalog, RemoteConsoles, RemoteReceivers, RemoteRestore, RemoteWallet,
         nats::{self, Nats},
     },
-    store::{Migrator, Store},
+    store::{Migrator, Store, accounts},
 };
 
 /// What the renewal service needs to know to start.
@@ -206,6 +208,32 @@ pub async fn audit(args: &Args, env: &Env) -> anyhow::Result<Vec<String>> {
     let findings = audit::findings(&store, &wallet, &Arc::new(catalogue), env.now()).await;
     let findings = findings.context("could not audit the renewal database")?;
     Ok(findings.iter().map(ToString::to_string).collect())
+}
+
+/// Brings orders and the payments of the wallet at the other address together again, page by page: those
+/// that changed at `since` or later. Only reads, unless it is to `apply` what it comes to.
+pub async fn reconcile(
+    args: &Args,
+    env: &Env,
+    since: DateTime<Utc>,
+    apply: bool,
+) -> anyhow::Result<Reconciliation> {
+    // One that is not there is not made: all that was ever paid would be given back for its sake.
+    let read = Database::open_to_read::<Migrator>(&args.renewal_database_url).await;
+    let mut database = read.context("cannot read the renewal database")?;
+    let has_accounts = accounts::any(database.reader()).await?;
+    ensure!(has_accounts, "the renewal database has no accounts: is it the one that was put back?");
+    if apply {
+        database.close().await;
+        database = connect(args).await?;
+        outbox::begin(&database).await.context("the renewal service's events are not ready")?;
+    }
+    let catalog: Arc<dyn Pricing> = Arc::new(RemoteCatalog::new(args.catalog_address.connect()));
+    let wallet = Arc::new(RemoteWallet::new(args.wallet_address.connect()));
+    let rules = Arc::new(Rules::new(Arc::clone(&catalog)));
+    let orders = Orders::start(Store::new(database), rules, catalog, wallet, env.clone());
+    let wallet = RemoteRestore::new(args.wallet_address.connect());
+    Ok(Reconciliation::new(orders, wallet, since, apply))
 }
 
 async fn connect(args: &Args) -> anyhow::Result<Database> {

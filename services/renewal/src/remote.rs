@@ -2,6 +2,7 @@
 
 pub mod nats;
 mod purse;
+mod restore;
 mod webhooks;
 
 use std::{
@@ -37,7 +38,7 @@ use proto::{
 use rule_engine::profile::ProductProfile;
 use tonic::Status;
 
-pub use self::webhooks::RemoteReceivers;
+pub use self::{restore::RemoteRestore, webhooks::RemoteReceivers};
 use crate::app::{
     Fundings, Funds, Pricing, Purse, RemoteError,
     deliver::Consoles,

@@ -23,6 +23,7 @@ pub mod publications;
 pub mod quotes;
 pub mod requests;
 pub mod values;
+pub mod versions;
 pub mod webhooks;
 
 use std::sync::Arc;

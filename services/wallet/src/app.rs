@@ -8,6 +8,7 @@ mod intent;
 mod look;
 mod notice;
 mod refund;
+mod restore;
 mod statement;
 
 use std::{collections::HashMap, sync::Arc};
@@ -33,6 +34,7 @@ pub use self::{
     fund::Issue,
     intent::{Checkout, Swept},
     look::{Basket, ListedVouchers, Preview, Previewed, VoucherList, why_not},
+    restore::Withdrawal,
     statement::{Asked, Line, Statement, Total},
 };
 use crate::{
@@ -96,6 +98,19 @@ impl Wallets {
     /// Gives items of a payment back; see [`Till::refund`].
     pub async fn refund(&self, ask: &RefundAsk) -> Result<Replayed<Refund>, WalletError> {
         self.till.refund(ask).await
+    }
+
+    /// Gives back what no order knows of; see [`Till::withdraw`].
+    pub async fn withdraw(
+        &self,
+        withdrawal: &Withdrawal<'_>,
+    ) -> Result<Option<Refund>, WalletError> {
+        self.till.withdraw(withdrawal).await
+    }
+
+    /// Books a payment as it was booked before; see [`Till::restore`].
+    pub async fn restore(&self, payment: &Payment) -> Result<(), WalletError> {
+        self.till.restore(payment).await
     }
 
     /// At most `limit` events of money that has come, after `cursor`, and the cursor to go on from

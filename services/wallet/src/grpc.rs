@@ -4,6 +4,7 @@ mod ledger;
 mod parse;
 mod payments;
 mod purses;
+mod restores;
 mod show;
 mod sweeps;
 mod vouchers;
@@ -50,7 +51,9 @@ impl WalletGrpc {
     pub fn add_to(&self, routes: &mut RoutesBuilder) {
         use proto::wallet::{
             internal::v1::{
-                purse_service_server::PurseServiceServer, sweep_service_server::SweepServiceServer,
+                purse_service_server::PurseServiceServer,
+                restore_service_server::RestoreServiceServer,
+                sweep_service_server::SweepServiceServer,
             },
             v1::{
                 ledger_service_server::LedgerServiceServer,
@@ -66,6 +69,7 @@ impl WalletGrpc {
             .add_service(LedgerServiceServer::new(self.clone()))
             .add_service(SweepServiceServer::new(self.clone()))
             .add_service(PurseServiceServer::new(self.clone()))
+            .add_service(RestoreServiceServer::new(self.clone()))
             .add_service(payments.max_decoding_message_size(LARGEST_REQUEST));
     }
 }

@@ -8,6 +8,7 @@ mod entity;
 mod fundings;
 mod meters;
 mod migration;
+mod restore;
 mod rows;
 mod statement;
 mod unit;
@@ -32,6 +33,7 @@ pub use self::{
     agenda::Agenda,
     audit::Audited,
     migration::Migrator,
+    restore::Found,
     statement::{Span, Sum},
     unit::{Codes, Known, NewCallback, Unit, VouchersWanted},
 };

@@ -17,11 +17,12 @@ use crate::{
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    refused: the rules say no, or the audit has found something off
+  1    refused: the rules say no, the audit has found something off, or reconcile something to do
   2    usage: a flag, a file or a field of the request is wrong
   3    unavailable: the service cannot be reached or is busy; try again
   4    done in part: the answer says what was refused of it
   5    not audited: a database is not there, or is of an older schema
+  6    reconciled, but for what somebody has to see to: the table says what
   74   the answer could not be written (141: nobody read it any more)";
 
 /// How a command ended that was carried out.

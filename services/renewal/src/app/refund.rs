@@ -170,10 +170,6 @@ fn check_refundable(order: &Order) -> Result<(), OrderError> {
     })
 }
 
-fn next_number(order: &Order) -> i32 {
-    i32::try_from(order.snapshot.refunds.len()).unwrap_or(i32::MAX).saturating_add(1)
-}
-
 /// The items that a refund is of: those that are named, else those that are left. Where none is left
 /// all are, and each of them is refused.
 fn wanted(command: &TakeBack, order: &Order) -> BTreeSet<InstanceId> {

@@ -146,19 +146,26 @@ impl FromStr for State {
 /// crash, comes to the same, so that the wallet takes the money once (O-4).
 #[must_use]
 pub fn payment_id(order: OrderId, number: i32) -> PaymentId {
-    PaymentId(numbered(b"perennial.payment", order, number))
+    PaymentId(numbered(b"perennial.payment", order.0, number))
 }
 
-/// The id of the refund number `number` of an order, like [`payment_id`].
+/// The id of the refund number `number` of a payment of an order, like [`payment_id`].
 #[must_use]
-pub fn refund_id(order: OrderId, number: i32) -> RefundId {
-    RefundId(numbered(b"perennial.refund", order, number))
+pub fn refund_id(payment: Option<PaymentId>, order: OrderId, number: i32) -> RefundId {
+    // An order that is made anew after a restore has another payment, and other refunds.
+    RefundId(numbered(b"perennial.refund", payment.map_or(order.0, |payment| payment.0), number))
 }
 
-fn numbered(what: &[u8], order: OrderId, number: i32) -> Uuid {
+/// The id of the refund of a payment of which no order knows any more.
+#[must_use]
+pub fn withdrawal_id(payment: PaymentId) -> RefundId {
+    RefundId(numbered(b"perennial.withdrawal", payment.0, 0))
+}
+
+fn numbered(what: &[u8], of: Uuid, number: i32) -> Uuid {
     let digest = Sha256::new()
         .chain_update(what)
-        .chain_update(order.0.as_bytes())
+        .chain_update(of.as_bytes())
         .chain_update(number.to_be_bytes())
         .finalize();
     let mut bytes = [0; 16];

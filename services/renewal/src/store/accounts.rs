@@ -70,6 +70,11 @@ impl KnownAccount {
     }
 }
 
+/// Whether there is any account.
+pub async fn any<C: ConnectionTrait>(connection: &C) -> Result<bool, StoreError> {
+    Ok(account::Entity::find().one(connection).await?.is_some())
+}
+
 /// The account, if it is known.
 pub async fn get<C: ConnectionTrait>(
     connection: &C,

@@ -26,7 +26,10 @@ use sea_orm::{
 };
 
 use super::{StoreError, entity::order, statement, values};
-use crate::domain::{attempt::Outcome, order::State};
+use crate::domain::{
+    attempt::Outcome,
+    order::{State, refund_id},
+};
 
 /// An order as it stands in its row.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +150,13 @@ impl Order {
     pub fn taken_back(&self) -> impl Iterator<Item = &str> {
         let refunds = self.snapshot.refunds.iter();
         refunds.flat_map(|refund| refund.instance_ids.iter().map(String::as_str))
+    }
+
+    /// The id that its next refund has, whoever begins it.
+    #[must_use]
+    pub fn next_refund(&self) -> RefundId {
+        let refunds = i32::try_from(self.snapshot.refunds.len()).unwrap_or(i32::MAX);
+        refund_id(self.payment_id, self.id, refunds.saturating_add(1))
     }
 
     /// The instances on it, in its order.

@@ -136,6 +136,9 @@ pub(super) async fn known(
     for charge in charges {
         match stored.get(&charge.payment) {
             None if skewed(charge.bill.as_of, now) => return Err(WalletError::ClockSkew),
+            // The order was made anew: it asks for what it costs now, and goes on with another payment.
+            Some(Known { payment, .. })
+                if payment.withdrawn && payment.account == charge.account => {}
             Some(Known { digest: Some(digest), .. }) if !charge.digest.matches(digest) => {
                 return Err(WalletError::Reused(format!("payment id {}", charge.payment)));
             }

@@ -147,7 +147,7 @@ impl Till {
     }
 }
 
-async fn lock(
+pub(super) async fn lock(
     unit: &Unit,
     account: &kernel::ids::AccountId,
     now: DateTime<Utc>,
@@ -188,7 +188,7 @@ fn check_amount(refund: &Refund, news: Said) -> Result<(), WalletError> {
 }
 
 /// The vouchers of `payment` that can pay no more (V-5).
-async fn vouchers_over(
+pub(super) async fn vouchers_over(
     unit: &Unit,
     payment: &Payment,
     now: DateTime<Utc>,
@@ -199,7 +199,7 @@ async fn vouchers_over(
     Ok(vouchers.into_values().filter(|it| it.is_over(now)).map(|it| it.id).collect())
 }
 
-fn refused(refused: RefundRefused) -> WalletError {
+pub(super) fn refused(refused: RefundRefused) -> WalletError {
     match refused {
         RefundRefused::AlreadyRefunded(ref instances) => {
             let refusal = Refusal::new(Reason::AlreadyRefunded, format!("{refused}."));

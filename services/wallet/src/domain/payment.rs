@@ -52,6 +52,9 @@ pub struct Payment {
     pub intent: Option<Intent>,
     /// When the channel's confirmation was booked: the payment instant (O-8).
     pub confirm_time: Option<DateTime<Utc>>,
+    /// Whether all of it was given back because no order knew of it after a restore: it is as good as
+    /// voided for whoever asks.
+    pub withdrawn: bool,
 }
 
 impl Payment {
@@ -64,13 +67,15 @@ impl Payment {
             outcome,
             intent: None,
             confirm_time: None,
+            withdrawn: false,
         }
     }
 
     /// A payment that was called off before it was known.
     pub fn voided(id: PaymentId, account: AccountId) -> Self {
         let outcome = Outcome::Voided;
-        Self { id, account, bill: None, outcome, intent: None, confirm_time: None }
+        let withdrawn = false;
+        Self { id, account, bill: None, outcome, intent: None, confirm_time: None, withdrawn }
     }
 
     /// What its movements belong to.

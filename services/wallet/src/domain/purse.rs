@@ -3,11 +3,15 @@
 mod book;
 mod hold;
 mod refund;
+mod restore;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use kernel::{Money, ids::VoucherId};
+use kernel::{
+    Money,
+    ids::{PaymentId, VoucherId},
+};
 use rule_engine::{
     reason::{Reason, Refusal},
     voucher::{self as engine, Coverage, Decision, decide},
@@ -15,7 +19,8 @@ use rule_engine::{
 
 pub use self::hold::ChannelNotNeeded;
 use super::{
-    About, Charge, Entry, Grant, Hash, LedgerAccount, Outcome, PaymentRefusal, Voucher, Wallet,
+    About, Bill, Charge, Entry, Grant, Hash, LedgerAccount, Outcome, PaymentRefusal, Voucher,
+    Wallet,
 };
 
 /// A wallet, the vouchers that may pay, and what has changed since they were loaded. The changes
@@ -155,7 +160,7 @@ impl Purse {
         let decision = decide(&self.payment(charge, self.wallet.cash));
         match decision {
             Ok(Decision::Covered(coverage)) => {
-                self.take(&coverage, charge);
+                self.take(&coverage, charge.payment, &charge.bill);
                 Outcome::Succeeded(coverage)
             }
             Ok(Decision::Short(short)) => {
@@ -178,11 +183,11 @@ impl Purse {
         }
     }
 
-    /// Books what pays `charge`.
-    fn take(&mut self, coverage: &Coverage, charge: &Charge) {
-        self.check_whole(coverage, charge);
-        let about = About::payment(charge.bill.order, charge.payment);
-        let revenue = || LedgerAccount::Revenue(charge.bill.order);
+    /// Books what pays `bill`, but for what a channel pays of it.
+    fn take(&mut self, coverage: &Coverage, payment: PaymentId, bill: &Bill) {
+        self.check_whole(coverage, bill);
+        let about = About::payment(bill.order, payment);
+        let revenue = || LedgerAccount::Revenue(bill.order);
         for it in &coverage.vouchers {
             self.move_voucher(it.voucher, Moved::taken(it));
             let source = || LedgerAccount::Voucher(it.voucher);
@@ -194,11 +199,11 @@ impl Purse {
         self.book(LedgerAccount::Cash, revenue(), coverage.cash, about, String::new());
     }
 
-    fn check_whole(&self, coverage: &Coverage, charge: &Charge) {
+    fn check_whole(&self, coverage: &Coverage, bill: &Bill) {
         let vouchers: i64 = coverage.vouchers.iter().map(|it| it.paid).sum();
         let whole = vouchers + coverage.cash + coverage.channel;
-        assert_eq!(whole, charge.bill.amount.minor(), "the parts add up to the payment");
-        assert_eq!(charge.bill.amount.currency(), self.wallet.currency, "one currency (W-6)");
+        assert_eq!(whole, bill.amount.minor(), "the parts add up to the payment");
+        assert_eq!(bill.amount.currency(), self.wallet.currency, "one currency (W-6)");
     }
 
     fn move_cash(&mut self, cash: i64, held: i64) {

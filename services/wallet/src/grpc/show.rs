@@ -127,6 +127,7 @@ impl From<Payment> for pb::Payment {
     fn from(payment: Payment) -> Self {
         use pb::payment::State;
         let (state, items, refusal) = match payment.outcome {
+            Outcome::Succeeded(_) if payment.withdrawn => (State::Voided, Vec::new(), None),
             Outcome::Pending(coverage) => (State::Pending, coverage.items, None),
             Outcome::Succeeded(coverage) => (State::Succeeded, coverage.items, None),
             Outcome::Refused(refusal) => (State::Refused, Vec::new(), Some(refusal)),

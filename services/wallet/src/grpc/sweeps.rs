@@ -88,7 +88,7 @@ impl SweepService for WalletGrpc {
     }
 }
 
-fn limit(asked: i32) -> Result<u64, Status> {
+pub(super) fn limit(asked: i32) -> Result<u64, Status> {
     let mut bad = BadRequest::default();
     match bad.field("limit", u64::try_from(asked).map_err(|_| "must not be negative")) {
         None => Err(bad.into_status()),

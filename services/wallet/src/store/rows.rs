@@ -172,6 +172,7 @@ impl TryFrom<payment::Model> for Payment {
             outcome,
             intent,
             confirm_time: row.confirmed_us.map(instant).transpose()?,
+            withdrawn: row.withdrawn,
         })
     }
 }

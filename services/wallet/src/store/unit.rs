@@ -20,6 +20,7 @@ use sea_orm::{
     QueryFilter as _, Statement, prelude::Uuid, sea_query::OnConflict,
 };
 
+pub(super) use self::payments::unknown;
 pub use self::{callbacks::NewCallback, codes::Codes, payments::Known};
 use super::{
     StoreError,

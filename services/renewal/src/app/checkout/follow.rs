@@ -22,7 +22,7 @@ use crate::{
         rules::Catalogue,
         settle::{check_own, unreadable},
     },
-    domain::order::{State, backoff, refund_id},
+    domain::order::{State, backoff},
     store::{
         events::{self, Event},
         orders::{self, Order},
@@ -67,7 +67,11 @@ impl Orders {
     }
 
     /// The order follows a payment that has ended.
-    pub(super) async fn follow(&self, order: Order, payment: Payment) -> Result<Order, OrderError> {
+    pub(in crate::app) async fn follow(
+        &self,
+        order: Order,
+        payment: Payment,
+    ) -> Result<Order, OrderError> {
         match payment.state() {
             payment::State::Succeeded => Box::pin(self.confirmed(order, payment)).await,
             payment::State::Refused | payment::State::Voided => {
@@ -107,7 +111,9 @@ impl Orders {
         if !order.has_checkout() || order.payment_id != known.payment_id {
             return Ok(order);
         }
-        let paid_at = payment.confirm_time.and_then(|time| instant(time).ok());
+        // Where no channel was asked, the wallet took it at once.
+        let taken = payment.as_of.filter(|_| payment.intent.is_none());
+        let paid_at = payment.confirm_time.or(taken).and_then(|time| instant(time).ok());
         let paid_at = paid_at.ok_or_else(|| unreadable(&order, "payment instant"))?;
         order.payment = Some(payment.clone());
         order.payment_time = Some(paid_at);
@@ -179,7 +185,7 @@ impl Orders {
 
 /// All that was paid is to be given back: vouchers to where they were, the rest to the cash balance.
 fn begin_refund(order: &mut Order, now: DateTime<Utc>) {
-    let refund = refund_id(order.id, 1);
+    let refund = order.next_refund();
     let instance_ids = order.instances().map(str::to_owned).collect();
     order.refund_id = Some(refund);
     order.snapshot.refunds = vec![OrderRefund {

@@ -10,10 +10,10 @@ use proto::{
 };
 use sea_orm::DatabaseTransaction;
 
-use super::{Back, Orders, next_number};
+use super::{Back, Orders};
 use crate::{
     app::{deliver::entitlement::changes, failure::OrderError, preview::Facts, rules::Catalogue},
-    domain::order::{State, backoff, refund_id},
+    domain::order::{State, backoff},
     store::{
         deliveries::{
             self,
@@ -45,7 +45,7 @@ impl Orders {
         begun: Begun<'_>,
         (facts, catalogue, now): (&Facts, &Catalogue, DateTime<Utc>),
     ) -> Result<RefundId, OrderError> {
-        let refund = refund_id(order.id, next_number(order));
+        let refund = order.next_refund();
         back.save(transaction, order, refund, (facts, catalogue, now)).await?;
         let ids: Vec<_> = begun.items.iter().cloned().collect();
         let end = if begun.refused.is_some() { End::Refused } else { End::Withdrawn };

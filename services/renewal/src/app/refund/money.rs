@@ -36,7 +36,11 @@ impl Orders {
     }
 
     /// What the wallet gave back for `taken`; nothing was paid for an order of nothing (W-5).
-    async fn given_back(&self, order: &Order, taken: &OrderRefund) -> Result<Refund, OrderError> {
+    pub(in crate::app) async fn given_back(
+        &self,
+        order: &Order,
+        taken: &OrderRefund,
+    ) -> Result<Refund, OrderError> {
         let Some(payment) = order.payment_id else {
             return Ok(nothing(order, taken, self.env.now()));
         };

@@ -11,12 +11,9 @@ use proto::wallet::v1::RefundDestination;
 use rule_engine::reason::{Reason, Refusal};
 use sea_orm::DatabaseTransaction;
 
-use super::{
-    Back, Orders, PaidItem, begin::Begun, check_refundable, locked_facts, next_number, paid_items,
-};
+use super::{Back, Orders, PaidItem, begin::Begun, check_refundable, locked_facts, paid_items};
 use crate::{
     app::{cancel, failure::OrderError, rules::Catalogue},
-    domain::order::refund_id,
     store::{
         deliveries::{
             self, Due,
@@ -172,7 +169,7 @@ async fn are_last(
     items: &[PaidItem],
     wanted: &BTreeSet<InstanceId>,
 ) -> Result<bool, OrderError> {
-    let refund = refund_id(order.id, next_number(order));
+    let refund = order.next_refund();
     let account = &order.account;
     for item in items.iter().filter(|item| wanted.contains(&item.id)) {
         terms::undo_adjustments(transaction, account, &item.id, item.start, refund).await?;

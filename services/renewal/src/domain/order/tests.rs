@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::*;
@@ -60,9 +62,19 @@ fn each_payment_of_each_order_has_an_id_of_its_own_that_never_changes() {
     let ids = [payment_id(first, 1), payment_id(first, 2), payment_id(second, 1)];
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     assert_eq!(ids[0].to_string(), "6aeb90c7-efd4-8c01-8b67-8ecd691c9a14");
-    let refunds = [refund_id(first, 1), refund_id(first, 2), refund_id(second, 1)];
-    assert!(refunds[0] != refunds[1] && refunds[1] != refunds[2] && refunds[0] != refunds[2]);
-    assert_ne!(refunds[0].0, ids[0].0);
+    let one = Some(ids[0]);
+    let refunds = [
+        refund_id(None, first, 1),
+        refund_id(None, first, 2),
+        refund_id(None, second, 1),
+        refund_id(one, first, 1),
+        refund_id(one, first, 2),
+        refund_id(Some(ids[1]), first, 1),
+        withdrawal_id(ids[0]),
+    ];
+    let all: BTreeSet<_> =
+        refunds.iter().map(|refund| refund.0).chain(ids.map(|id| id.0)).collect();
+    assert_eq!(all.len(), refunds.len() + ids.len());
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Purse {
         if coverage.channel == 0 {
             return Err(ChannelNotNeeded);
         }
-        self.check_whole(&coverage, charge);
+        self.check_whole(&coverage, &charge.bill);
         let about = About::payment(charge.bill.order, charge.payment);
         for it in &coverage.vouchers {
             let held = it.paid + it.forfeited;

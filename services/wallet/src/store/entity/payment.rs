@@ -29,6 +29,8 @@ pub struct Model {
     pub channel_amount: Option<i64>,
     pub expires_us: Option<i64>,
     pub confirmed_us: Option<i64>,
+    /// Whether all of it was given back because no order knew of it after a restore.
+    pub withdrawn: bool,
     pub created_us: i64,
 }
 

@@ -107,6 +107,7 @@ fn payments(account: ColumnDef) -> TableCreateStatement {
         .col(big_integer_null("channel_amount").check(Expr::col("channel_amount").gt(0)))
         .col(big_integer_null("expires_us"))
         .col(big_integer_null("confirmed_us"))
+        .col(boolean("withdrawn").default(false))
         .col(big_integer("created_us"))
         .primary_key(Index::create().col("account").col("payment_id"))
         .check(Expr::col("state").is_in(["PENDING", "SUCCEEDED", "REFUSED", "VOIDED"]))
@@ -114,6 +115,7 @@ fn payments(account: ColumnDef) -> TableCreateStatement {
         .check(Expr::col("state").ne("REFUSED").or(Expr::col("reason").ne("")))
         .check(Expr::col("state").ne("PENDING").or(Expr::col("intent_id").is_not_null()))
         .check(Expr::col("confirmed_us").is_null().or(Expr::col("state").eq("SUCCEEDED")))
+        .check(Expr::cust("NOT withdrawn OR state = 'SUCCEEDED'"))
         .take()
 }
 

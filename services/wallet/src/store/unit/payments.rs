@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Known {
     pub payment: Payment,
-    /// None for one that was voided before it was known.
+    /// None for one that was voided before it was known, or restored.
     pub digest: Option<Vec<u8>>,
 }
 
@@ -185,7 +185,11 @@ impl Unit {
 }
 
 /// The row of a payment that was called off before it was known.
-fn unknown(id: PaymentId, account: &AccountId, now: DateTime<Utc>) -> payment::Model {
+pub(in crate::store) fn unknown(
+    id: PaymentId,
+    account: &AccountId,
+    now: DateTime<Utc>,
+) -> payment::Model {
     payment::Model {
         account: account.to_string(),
         payment_id: id.0,
@@ -205,6 +209,7 @@ fn unknown(id: PaymentId, account: &AccountId, now: DateTime<Utc>) -> payment::M
         channel_amount: None,
         expires_us: None,
         confirmed_us: None,
+        withdrawn: false,
         created_us: micros(now),
     }
 }
