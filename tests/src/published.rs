@@ -1,18 +1,12 @@
 //! What a suite publishes, compared with what it says that happened.
 
-use std::time::Duration;
-
 use proto::renewal::{
     internal::v1::{PublishEventsRequest, PublishEventsResponse},
     v1::{Event, ListEventsRequest},
 };
-use tokio::time::timeout;
 use tonic::Status;
 
-use crate::{Suite, clients::Clients, nats::Nats};
-
-/// How long publishing may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{Suite, clients::Clients, in_time, nats::Nats};
 
 impl Clients {
     /// Publishes what is due, a page of it.
@@ -43,7 +37,7 @@ impl Suite {
         done: impl Fn(&Result<PublishEventsResponse, Status>) -> bool,
     ) {
         let publishing = async { while !done(&self.publish().await) {} };
-        timeout(PATIENCE, publishing).await.expect("it comes to that");
+        in_time("publishing", publishing).await;
     }
 
     /// Publishes until events are told that are `complete`, and demands that the stream has each once and in
@@ -58,7 +52,7 @@ impl Suite {
                 }
             }
         };
-        let events = timeout(PATIENCE, published).await.expect("all of it is published");
+        let events = in_time("publishing", published).await;
         let messages = nats.messages().await;
         let ids: Vec<_> = messages.iter().map(|message| message.id.as_str()).collect();
         assert_eq!(ids, events.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>());

@@ -13,19 +13,22 @@ use proto::{
     r#type::v1::Date,
     wallet::internal::v1::ListFundingsRequest,
 };
-use tests::{Suite, bad_fields, fixture::*, refusal};
+use tests::{Suite, bad_fields, fixture::*, in_time, refusal};
 use tonic::Code;
 
 /// Takes note of money that has come, until it is there: other transactions may hold it back.
 async fn notice(suite: &Suite) {
-    loop {
-        let request = NoticeFundsRequest { limit: 0 };
-        let noted = suite.sweeps().notice_funds(request).await.expect("a sweep").into_inner();
-        if noted.noted > 0 {
-            return;
+    let noted = async {
+        loop {
+            let request = NoticeFundsRequest { limit: 0 };
+            let noted = suite.sweeps().notice_funds(request).await.expect("a sweep").into_inner();
+            if noted.noted > 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    in_time("the note of a deposit", noted).await;
 }
 
 crate::journeys! {

@@ -6,7 +6,7 @@ use proto::scheduler::v1::{
     ResumeScheduleRequest, Run, RunNowRequest, Schedule, WatchRunRequest, run::State,
 };
 use proto::r#type::v1::PageRequest;
-use tests::{Suite, at, fixture::*, refusal};
+use tests::{Suite, at, fixture::*, in_time, refusal};
 use tonic::Code;
 
 async fn schedules(suite: &Suite) -> Vec<Schedule> {
@@ -130,9 +130,12 @@ crate::journeys! {
                 let is_done =
                     |run: &&Run| run.state() == State::Done && [0, 64].contains(&run.shards);
                 let done = |runs: &[Run]| runs.iter().filter(is_done).count() == planned.len();
-                while !done(&runs(suite, &kind).await) {
-                    tokio::task::yield_now().await;
-                }
+                let all = async {
+                    while !done(&runs(suite, &kind).await) {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                in_time(&kind, all).await;
             }
             suite.set_clock(suite.now() + later);
         }
