@@ -100,15 +100,17 @@ pub async fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Does what `cli` asks for, in the world of `env`.
 pub async fn run(cli: Cli, env: Env) -> ExitCode {
-    // The settings of four services are large, and so is what holds them: that lives on the heap.
+    // What each command holds is large, and deeper than the compiler looks into: it lives on the heap.
     let result = match cli.command {
         Command::Serve(command) => Box::pin(serve::run(*command, env)).await,
         Command::Migrate(args) => Box::pin(migrate::run(*args)).await,
         Command::Audit(args) => Box::pin(audit::run(*args, env)).await,
         Command::Backup(args) => Box::pin(backup::run(*args)).await,
         Command::Reconcile(args) => Box::pin(reconcile::run(*args, env)).await,
-        Command::Demo => demo::run().await,
-        Command::Client(command) => return client::run(*command, &cli.client, &env).await,
+        Command::Demo => Box::pin(demo::run()).await,
+        Command::Client(command) => {
+            return Box::pin(client::run(*command, &cli.client, &env)).await;
+        }
     };
     result.unwrap_or_else(|error| {
         let unwritten = error.downcast_ref::<Unwritten>();
