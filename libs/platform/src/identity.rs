@@ -60,6 +60,7 @@ pub struct IdentityArgs {
         long,
         env = "PERENNIAL_OIDC_SUBJECT_ROLES",
         value_name = "SUBJECT=ROLE",
+        requires = "oidc_issuer",
         value_delimiter = ',',
         value_parser = assigned
     )]
@@ -70,6 +71,7 @@ pub struct IdentityArgs {
         long,
         env = "PERENNIAL_CERTIFICATE_ROLES",
         value_name = "NAME=ROLE",
+        requires_all = ["tls_cert_file", "tls_ca_file"],
         value_delimiter = ',',
         value_parser = assigned
     )]

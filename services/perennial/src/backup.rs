@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use platform::database::{Backend, DatabaseUrl, copy, hold};
+use platform::database::{Backend, copy, hold};
 
 use crate::{
     output::print,
@@ -34,7 +34,7 @@ pub struct BackupArgs {
 pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<ExitCode> {
     suite.name_all()?;
     let wanted: Vec<_> = ORDER.into_iter().filter(|&role| suite.runs(role)).collect();
-    if wanted.iter().any(|&role| database(&suite, role).backend() == Backend::Postgres) {
+    if wanted.iter().any(|&role| suite.database_url(role).backend() == Backend::Postgres) {
         bail!(
             "only SQLite files are copied; back up the whole PostgreSQL cluster, or have `pg_dump` write \
              the databases in this order, and reconcile after a restore: catalog, scheduler, renewal, wallet"
@@ -54,9 +54,10 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     for role in wanted {
         let name = role.name();
         if role == Role::Renewal {
-            held = Some(hold(database(&suite, role)).await.context("could not hold up renewals")?);
+            held =
+                Some(hold(suite.database_url(role)).await.context("could not hold up renewals")?);
         }
-        let copied = copy(database(&suite, role), &part.join(format!("{name}.db"))).await;
+        let copied = copy(suite.database_url(role), &part.join(format!("{name}.db"))).await;
         copied.with_context(|| format!("could not copy the {name} database"))?;
         print(format_args!("{name}: copied\n"))?;
     }
@@ -64,15 +65,6 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     sync(&part).with_context(made)?;
     fs::rename(&part, &to).with_context(made)?;
     Ok(ExitCode::SUCCESS)
-}
-
-const fn database(suite: &SuiteArgs, role: Role) -> &DatabaseUrl {
-    match role {
-        Role::Catalog => &suite.catalog.catalog_database_url,
-        Role::Renewal => &suite.renewal.renewal_database_url,
-        Role::Wallet => &suite.wallet.wallet_database_url,
-        Role::Scheduler => &suite.scheduler.scheduler_database_url,
-    }
 }
 
 /// Has what was written survive a loss of power.

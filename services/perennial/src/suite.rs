@@ -90,10 +90,18 @@ impl SuiteArgs {
     }
 
     /// Says outright what naming no service stands for: all of them, with their databases in the
-    /// data folder.
+    /// data folder. Fails where a database is named all the same.
     pub fn name_all(&mut self) -> anyhow::Result<()> {
         if !self.roles.is_empty() {
             return Ok(());
+        }
+        // Looked for elsewhere, money would be found in the wrong place, or none.
+        if let Some(role) = Role::ALL.into_iter().find(|role| !self.is_by_default(*role)) {
+            let name = role.name();
+            anyhow::bail!(
+                "--{name}-database-url is for services that are named: name them ({name}, or all four), \
+                 or leave it out"
+            );
         }
         self.roles = Role::ALL.to_vec();
         self.catalog.catalog_database_url = file(&self.data_dir, Role::Catalog)?;
@@ -101,6 +109,22 @@ impl SuiteArgs {
         self.wallet.wallet_database_url = file(&self.data_dir, Role::Wallet)?;
         self.scheduler.scheduler_database_url = file(&self.data_dir, Role::Scheduler)?;
         Ok(())
+    }
+
+    /// Where the database of `role` is.
+    #[must_use]
+    pub const fn database_url(&self, role: Role) -> &DatabaseUrl {
+        match role {
+            Role::Catalog => &self.catalog.catalog_database_url,
+            Role::Renewal => &self.renewal.renewal_database_url,
+            Role::Wallet => &self.wallet.wallet_database_url,
+            Role::Scheduler => &self.scheduler.scheduler_database_url,
+        }
+    }
+
+    /// Whether nothing says where the database of `role` is.
+    fn is_by_default(&self, role: Role) -> bool {
+        self.database_url(role).as_str() == format!("sqlite://data/{}.db", role.name())
     }
 
     /// Whether this process runs `role`.

@@ -41,3 +41,21 @@ fn every_command_can_be_read_without_a_flag_of_the_client() {
         assert!(read(line).is_ok(), "{line}");
     }
 }
+
+#[test]
+fn roles_are_given_only_to_who_can_prove_that_they_have_them() {
+    for flags in [
+        "--oidc-subject-role ann=platform",
+        "--certificate-role renewal=service:renewal",
+        "--certificate-role renewal=service:renewal --tls-cert-file c --tls-key-file k",
+        "--certificate-role renewal=service:renewal --tls-ca-file a",
+    ] {
+        assert!(read(&format!("perennial serve {flags}")).is_err(), "{flags}");
+    }
+    for flags in [
+        "--oidc-subject-role ann=platform --oidc-issuer https://id --oidc-audience perennial",
+        "--certificate-role renewal=service:renewal --tls-cert-file c --tls-key-file k --tls-ca-file a",
+    ] {
+        assert!(read(&format!("perennial serve {flags}")).is_ok(), "{flags}");
+    }
+}

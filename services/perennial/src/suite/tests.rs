@@ -42,6 +42,15 @@ fn a_service_that_is_named_keeps_its_own_database() {
 }
 
 #[test]
+fn a_database_is_not_passed_over_because_no_service_is_named() {
+    for name in ["catalog", "wallet", "renewal", "scheduler"] {
+        let flag = format!("--{name}-database-url");
+        let error = suite(&[&flag, "postgres://u@h/x"]).name_all().unwrap_err().to_string();
+        assert!(error.starts_with(&flag), "{error}");
+    }
+}
+
+#[test]
 fn services_of_one_process_meet_in_memory_and_others_by_address() {
     let (connector, _listener) = memory::pair();
     let wired = suite(&["renewal", "wallet"]).wired(&connector).unwrap();
