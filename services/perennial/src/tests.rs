@@ -23,7 +23,11 @@ fn flags_of_the_client_stand_before_or_after_its_commands() {
 fn other_commands_neither_take_nor_show_the_flags_of_the_client() {
     for name in NOT_OF_THE_CLIENT {
         // What it needs to be told comes first.
-        let words = if name == "backup" { "backup --to folder" } else { name };
+        let words = match name {
+            "backup" => "backup --to folder",
+            "reconcile" => "reconcile --since 2026-03-01T00:00:00Z",
+            name => name,
+        };
         let refused = read(&format!("perennial --output json {words}")).unwrap_err();
         let what = format!("--output means nothing to {name}");
         assert!(refused.to_string().contains(&what), "{refused}");
