@@ -2,8 +2,12 @@
 
 use proto::{
     catalog::v1::ApplyCatalogRequest,
-    renewal::{internal::v1::AdvanceRequest, v1::GetAccountRequest},
+    renewal::{
+        internal::v1::AdvanceRequest,
+        v1::{GetAccountRequest, RenewalSetting, SetRenewalPoliciesRequest},
+    },
     scheduler::v1::PauseScheduleRequest,
+    r#type::v1::RenewalPolicy,
     wallet::v1::{CreateWalletRequest, DepositRequest},
 };
 use tests::{Backend, Suite, fixture::*, issuer::Issuer};
@@ -84,6 +88,13 @@ async fn notes_nothing_that_did_not_happen(backend: Backend) {
 
     let acme = suite.clients_of(&issuer.token(&["account:acme"]));
     assert!(acme.create(order_of("acme", selection(&["i-2"], "1m"))).await.is_err());
+    let auto = RenewalSetting { policy: RenewalPolicy::Auto.into(), ..RenewalSetting::default() };
+    let unknown = SetRenewalPoliciesRequest {
+        account_id: "acme".to_owned(),
+        instance_ids: vec!["i-2".to_owned()],
+        renewal: Some(auto),
+    };
+    acme.instances().set_renewal_policies(unknown).await.unwrap();
     assert!(acme.wallets().deposit(DepositRequest::default()).await.is_err());
     let bad = DepositRequest { account_id: "acme".to_owned(), ..DepositRequest::default() };
     assert!(suite.wallets().deposit(bad).await.is_err());

@@ -43,28 +43,39 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     let mut part = to.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    for path in [&to, &part] {
-        if path.exists() {
-            bail!("{} is there already: name another folder", path.display());
-        }
+    if to.exists() {
+        bail!("{} is there already: name another folder", to.display());
     }
+    if part.exists() {
+        bail!(
+            "{} is there: another backup is being made, or was cut off; delete it then",
+            part.display()
+        );
+    }
+    if let Err(error) = copy_all(&suite, &wanted, &part).await {
+        // The next one is not to stumble over it.
+        fs::remove_dir_all(&part).ok();
+        return Err(error);
+    }
+    fs::rename(&part, &to).with_context(|| format!("could not make {}", to.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn copy_all(suite: &SuiteArgs, wanted: &[Role], part: &Path) -> anyhow::Result<()> {
     let made = || format!("could not write to {}", part.display());
-    fs::create_dir_all(&part).with_context(made)?;
+    fs::create_dir_all(part).with_context(made)?;
     let mut held = None;
-    for role in wanted {
-        let name = role.name();
+    for &role in wanted {
+        let (name, url) = (role.name(), suite.database_url(role));
         if role == Role::Renewal {
-            held =
-                Some(hold(suite.database_url(role)).await.context("could not hold up renewals")?);
+            held = Some(hold(url).await.context("could not hold up renewals")?);
         }
-        let copied = copy(suite.database_url(role), &part.join(format!("{name}.db"))).await;
+        let copied = copy(url, &part.join(format!("{name}.db"))).await;
         copied.with_context(|| format!("could not copy the {name} database"))?;
         print(format_args!("{name}: copied\n"))?;
     }
     drop(held);
-    sync(&part).with_context(made)?;
-    fs::rename(&part, &to).with_context(made)?;
-    Ok(ExitCode::SUCCESS)
+    sync(part).with_context(made)
 }
 
 /// Has what was written survive a loss of power.

@@ -645,8 +645,13 @@ async fn a_backup_of_a_suite_that_runs_is_a_suite() {
     let suite = Suite::start().await;
     suite.with_a_vm();
     suite.done("renew -a acme vm-1 --duration 1m");
+    // What cannot be copied leaves nothing that the next one would stumble over.
     let copies = TempDir::new().expect("a temporary folder");
     std::fs::remove_dir(copies.path()).expect("it is empty");
+    let none = TempDir::new().expect("a temporary folder");
+    let nothing =
+        format!("backup --data-dir {} --to {}", none.path().display(), copies.path().display());
+    assert_eq!(suite.run(&nothing).code, 1);
     let (data, to) = (suite.data.path().display(), copies.path().display().to_string());
     let line = format!("backup --data-dir {data} --to {to}");
     let told = suite.done(&line);

@@ -197,11 +197,16 @@ impl Guard {
 /// By what a request says that its caller is known: a token, and the certificates of its connection.
 fn proof(request: &Request) -> (Option<String>, Option<Arc<Vec<CertificateDer<'static>>>>) {
     let token = request.headers().get("authorization");
-    let token = token.map(|value| value.to_str().unwrap_or_default());
-    let token =
-        token.map(|text| text.strip_prefix("Bearer ").unwrap_or_default().trim().to_owned());
+    let token = token.map(|value| bearer(value.to_str().unwrap_or_default()).to_owned());
     let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
     (token, connection.and_then(TlsConnectInfo::peer_certs))
+}
+
+/// The token of an `authorization`, whose scheme may be written in either case; empty where it is of
+/// another scheme.
+fn bearer(text: &str) -> &str {
+    let (scheme, token) = text.split_once(' ').unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("bearer") { token.trim() } else { "" }
 }
 
 /// The body of a request, which keeps it as it was.

@@ -89,6 +89,12 @@ impl Policies {
 
         let mut changed = changed(&results, &loaded);
         let others = rederive(&known, &loaded, &mut changed, catalogue, now);
+        let told_of_all =
+            |results: Vec<_>| results.into_iter().map(|result| told_of(result, &world)).collect();
+        if changed.is_empty() && others.is_empty() {
+            // Nothing is committed: who changes nothing is not noted.
+            return Ok(told_of_all(results));
+        }
         if write::update(&transaction, &changed).await? < changed.len() {
             return Err(CallError::Busy);
         }
@@ -101,7 +107,7 @@ impl Policies {
         });
         events::record(&transaction, &self.env, now, told.collect()).await?;
         transaction.commit().await?;
-        Ok(results.into_iter().map(|result| told_of(result, &world)).collect())
+        Ok(told_of_all(results))
     }
 }
 

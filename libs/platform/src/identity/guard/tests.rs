@@ -95,3 +95,13 @@ fn the_body_of_a_call_is_one_message_whole_and_plain() {
         assert!(only_message(body).is_err(), "{body:?}");
     }
 }
+
+#[test]
+fn a_token_is_read_whatever_the_case_of_its_scheme() {
+    for text in ["Bearer abc", "bearer abc", "BEARER  abc "] {
+        assert_eq!(bearer(text), "abc", "{text:?}");
+    }
+    for text in ["Basic abc", "abc", "Bearer", ""] {
+        assert_eq!(bearer(text), "", "{text:?}");
+    }
+}
