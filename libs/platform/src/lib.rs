@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod client;
 pub mod context;
+mod contract;
 pub mod database;
 pub mod fault;
 pub mod files;

@@ -154,9 +154,9 @@ pub async fn serve(
         .add_service(reflection(&names, descriptors).build_v1alpha().context("bad descriptors")?);
 
     let timeout = Duration::from_secs(args.request_timeout_seconds);
-    let public = guarded(in_context(public, timeout), entrance.guard);
-    let public = Calls::of(counted)?.count(public);
-    let routes = Calls::of(counted)?.count(in_context(routes, timeout));
+    let calls = Calls::of(counted)?;
+    let public = calls.count(guarded(in_context(public, timeout), entrance.guard));
+    let routes = calls.count(in_context(routes, timeout));
     let drain = Duration::from_secs(args.drain_seconds);
     let inner_stop = CancellationToken::new();
     let inner = tokio::spawn(serve_memory(routes, memory, timeout, inner_stop.clone()));

@@ -1,6 +1,12 @@
-//! Empty databases for tests, one of each kind that there is. Only with the feature `testing`.
+//! What tests of several services need: empty databases, one of each kind that there is, and what a meter
+//! has counted. Only with the feature `testing`.
 
 use kernel::Env;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_sdk::metrics::{
+    InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
+    data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics},
+};
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
@@ -44,4 +50,62 @@ pub async fn databases<M: MigratorTrait>(name: &str) -> (Vec<Database>, TempDir)
         databases.push(database);
     }
     (databases, folder)
+}
+
+/// Metrics that only one test counts and reads.
+#[derive(Debug)]
+pub struct Counted {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        let reader = PeriodicReader::builder(exporter.clone()).build();
+        Self { provider: SdkMeterProvider::builder().with_reader(reader).build(), exporter }
+    }
+}
+
+impl Counted {
+    /// What is to count them.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.provider.meter("test")
+    }
+
+    /// What they are now, sorted: name without `perennial.`, values of attributes, value, such as
+    /// `orders PAYING 1`.
+    ///
+    /// # Panics
+    ///
+    /// If one of them is neither a counter nor a gauge.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.provider.force_flush().expect("memory takes all");
+        let resources = self.exporter.get_finished_metrics().expect("memory holds all");
+        let last = resources.last().into_iter();
+        let mut lines = Vec::new();
+        for metric in last.flat_map(ResourceMetrics::scope_metrics).flat_map(ScopeMetrics::metrics)
+        {
+            macro_rules! note {
+                ($points:expr) => {
+                    lines.extend($points.data_points().map(|point| {
+                        let labels = point.attributes().map(|it| format!("{} ", it.value));
+                        format!("{} {}{}", metric.name(), labels.collect::<String>(), point.value())
+                    }))
+                };
+            }
+            match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => note!(sum),
+                AggregatedMetrics::U64(MetricData::Gauge(gauge)) => note!(gauge),
+                AggregatedMetrics::F64(MetricData::Gauge(gauge)) => note!(gauge),
+                _ => panic!("{} is neither a counter nor a gauge", metric.name()),
+            }
+        }
+        let mut lines: Vec<_> =
+            lines.iter().map(|line| line.trim_start_matches("perennial.").to_owned()).collect();
+        lines.sort_unstable();
+        lines
+    }
 }

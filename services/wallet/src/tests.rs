@@ -11,7 +11,7 @@ use kernel::{
     Currency::{self, Cny},
     Env, Money,
     env::ManualClock,
-    ids::{AccountId, ChannelName, IntentId, OrderId, PaymentId, RequestId, VoucherId},
+    ids::{AccountId, ChannelName, IntentId, OrderId, PaymentId, RefundId, RequestId, VoucherId},
 };
 use platform::{database::Database, request::RequestDigest, status::Replayed, webhook::Secret};
 use rule_engine::{
@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{Callback, Checkout, Issue, Once, WalletError, Wallets},
-    domain::{Bill, Channel, Charge, Confirmed, Grant, Outcome, Payment},
+    domain::{Bill, Channel, Charge, Confirmed, Grant, Outcome, Payment, RefundAsk},
     store::{Migrator, Store},
 };
 
@@ -346,6 +346,19 @@ impl World {
 
 pub fn digest(content: i64) -> RequestDigest {
     RequestDigest::of("test", &prost_types::Timestamp { seconds: content, nanos: 0 })
+}
+
+/// A refund of what `names` cost of a payment of `acme`, to the cash balance.
+pub fn ask(refund: u128, payment: u128, names: &[&str]) -> RefundAsk {
+    let content = names.iter().flat_map(|name| name.bytes()).map(i64::from).sum();
+    RefundAsk {
+        refund: RefundId(id(refund)),
+        account: acme(),
+        payment: PaymentId(id(payment)),
+        instances: names.iter().map(|name| name.parse().unwrap()).collect(),
+        through_channel: false,
+        digest: digest(content),
+    }
 }
 
 /// A voucher for `acme`, valid from the day before noon to so many days after it.

@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tonic::{
     Code, Status,
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     context::Call,
+    contract::calls,
     status::{ApiError, status_of},
 };
 
@@ -117,17 +118,9 @@ impl Guard {
         descriptors: &[u8],
         routes: &'static [&'static str],
     ) -> anyhow::Result<Self> {
-        let pool = DescriptorPool::decode(descriptors)?;
-        let methods = pool.services().flat_map(|service| {
-            let path = format!("/{}/", service.full_name());
-            service
-                .methods()
-                .map(move |descriptor| {
-                    let places = Places::of(&descriptor.input());
-                    let path = format!("{path}{}", descriptor.name());
-                    (path, Method { descriptor, places })
-                })
-                .collect::<Vec<_>>()
+        let methods = calls(descriptors)?.into_iter().map(|(path, descriptor)| {
+            let places = Places::of(&descriptor.input());
+            (path, Method { descriptor, places })
         });
         let access = access.iter().map(|row| (row.method, *row)).collect();
         Ok(Self { access, methods: methods.collect(), identity, routes })

@@ -10,7 +10,6 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use opentelemetry::{KeyValue, metrics::Histogram};
-use prost_reflect::DescriptorPool;
 use tokio::time::Instant;
 use tonic::{
     Code,
@@ -18,7 +17,7 @@ use tonic::{
     service::Routes,
 };
 
-use crate::telemetry::meter;
+use crate::{contract::calls, telemetry::meter};
 
 /// Seconds, from an answer out of memory to what a request may take at the most.
 const BOUNDARIES: [f64; 13] =
@@ -37,28 +36,21 @@ pub struct Calls {
 
 impl Calls {
     /// Counts calls of the methods in `descriptors`.
-    pub fn of(descriptors: &[u8]) -> anyhow::Result<Self> {
-        let pool = DescriptorPool::decode(descriptors)?;
-        let services = pool.services();
-        let methods = services.flat_map(|service| {
-            let path = service.full_name().to_owned();
-            service
-                .methods()
-                .map(move |method| format!("{path}/{}", method.name()))
-                .collect::<Vec<_>>()
-        });
+    pub fn of(descriptors: &[u8]) -> anyhow::Result<Arc<Self>> {
+        let methods = calls(descriptors)?.into_iter();
+        let methods = methods.map(|(path, _)| path.trim_start_matches('/').to_owned());
         let durations = meter()
             .f64_histogram("perennial.request.duration")
             .with_unit("s")
             .with_description("How long calls took until their answer began, by method and code.")
             .with_boundaries(BOUNDARIES.into())
             .build();
-        Ok(Self { durations, methods: methods.collect() })
+        Ok(Arc::new(Self { durations, methods: methods.collect() }))
     }
 
     /// Counts the calls that `routes` answer, or refuse.
-    pub fn count(self, routes: Routes) -> Routes {
-        let calls = Arc::new(self);
+    pub fn count(self: &Arc<Self>, routes: Routes) -> Routes {
+        let calls = Arc::clone(self);
         let layer = from_fn(move |request: Request, next: Next| {
             let calls = Arc::clone(&calls);
             async move { calls.follow(request, next).await }

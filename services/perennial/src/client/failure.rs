@@ -17,7 +17,8 @@ use crate::{
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    refused: the rules say no, the audit has found something off, or reconcile something to do
+  1    refused: the rules say no, the audit has found something off, or reconcile something to do;
+       or a server or a backup failed: the message says why
   2    usage: a flag, a file or a field of the request is wrong
   3    unavailable: the service cannot be reached or is busy; try again
   4    done in part: the answer says what was refused of it

@@ -164,14 +164,7 @@ async fn the_audit_finds_what_is_off_with_refunds() {
     for (sql, invariants) in DAMAGE_TO_REFUNDS {
         on_each_database(async |world| {
             used(world).await;
-            let ask = crate::domain::RefundAsk {
-                refund: kernel::ids::RefundId(id(50)),
-                account: acme(),
-                payment: kernel::ids::PaymentId(id(1)),
-                instances: ["i-1".parse().unwrap()].into(),
-                through_channel: false,
-                digest: digest(0),
-            };
+            let ask = ask(50, 1, &["i-1"]);
             world.wallets.refund(&ask).await.unwrap();
             world.assert_sound().await;
             tamper(world, sql).await.unwrap();

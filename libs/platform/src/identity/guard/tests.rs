@@ -1,5 +1,5 @@
 use prost::Message as _;
-use prost_reflect::Value;
+use prost_reflect::{DescriptorPool, Value};
 use tonic_health::pb::{FILE_DESCRIPTOR_SET, HealthCheckRequest};
 
 use super::*;

@@ -4,18 +4,6 @@ use platform::status::ApiError as _;
 use super::*;
 use crate::tests::*;
 
-fn ask(refund: u128, payment: u128, names: &[&str]) -> RefundAsk {
-    let content = names.iter().flat_map(|name| name.bytes()).map(i64::from).sum();
-    RefundAsk {
-        refund: RefundId(id(refund)),
-        account: acme(),
-        payment: kernel::ids::PaymentId(id(payment)),
-        instances: names.iter().map(|name| name.parse().unwrap()).collect(),
-        through_channel: false,
-        digest: digest(content),
-    }
-}
-
 fn through_channel(refund: u128, payment: u128, names: &[&str]) -> RefundAsk {
     RefundAsk { through_channel: true, ..ask(refund, payment, names) }
 }

@@ -38,14 +38,7 @@ async fn single_use(world: &World) -> VoucherId {
 async fn what_no_order_knows_of_goes_back_and_is_void_for_whoever_asks() {
     on_each_database(async |world| {
         let voucher = paid_by_all(world).await;
-        let one = RefundAsk {
-            refund: RefundId(id(51)),
-            account: acme(),
-            payment: PaymentId(id(1)),
-            instances: ["i-1".parse().unwrap()].into(),
-            through_channel: false,
-            digest: digest(1),
-        };
+        let one = ask(51, 1, &["i-1"]);
         world.wallets.refund(&one).await.unwrap();
         let refund = withdraw(world, 1).await.unwrap().unwrap();
         assert_eq!(refund.amount(), 250);
@@ -197,14 +190,7 @@ async fn payments_are_found_by_what_changed() {
         held.charge.bill.as_of = later;
         world.check_out(held).await.unwrap();
         withdraw(world, 1).await.unwrap();
-        let one = RefundAsk {
-            refund: RefundId(id(51)),
-            account: acme(),
-            payment: PaymentId(id(2)),
-            instances: ["i-1".parse().unwrap()].into(),
-            through_channel: false,
-            digest: digest(1),
-        };
+        let one = ask(51, 2, &["i-1"]);
         world.wallets.refund(&one).await.unwrap();
         let found = async |since, after, limit| {
             let found = world.wallets.changed(since, PaymentId(id(after)), limit).await.unwrap();

@@ -103,14 +103,7 @@ async fn what_is_given_back_names_its_instances() {
         together.items = vec![item("i-1", 40), item("i-2", 40)];
         together.bill.amount = cny(80);
         assert_eq!(outcome(&world.charge(together).await.unwrap()), "SUCCEEDED");
-        let ask = crate::domain::RefundAsk {
-            refund: kernel::ids::RefundId(id(50)),
-            account: acme(),
-            payment: kernel::ids::PaymentId(id(1)),
-            instances: ["i-1", "i-2"].map(|name| name.parse().unwrap()).into(),
-            through_channel: false,
-            digest: digest(1),
-        };
+        let ask = ask(50, 1, &["i-1", "i-2"]);
         world.wallets.refund(&ask).await.unwrap();
         for after in [4, 5] {
             let page = statement(world, month(0), part(Some(after), 0, 10)).await;
@@ -152,14 +145,7 @@ async fn what_each_source_paid_and_gets_back_is_told_by_instance() {
     ] {
         on_each_database(async |world| {
             paid_by_all(world).await;
-            let ask = crate::domain::RefundAsk {
-                refund: kernel::ids::RefundId(id(50)),
-                account: acme(),
-                payment: kernel::ids::PaymentId(id(1)),
-                instances: ["i-1", "i-2"].map(|name| name.parse().unwrap()).into(),
-                through_channel,
-                digest: digest(1),
-            };
+            let ask = crate::domain::RefundAsk { through_channel, ..ask(50, 1, &["i-1", "i-2"]) };
             world.wallets.refund(&ask).await.unwrap();
             if through_channel {
                 let body = format!(

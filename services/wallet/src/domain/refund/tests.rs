@@ -6,7 +6,7 @@ use rule_engine::voucher::VoucherPayment;
 use super::*;
 use crate::{
     domain::{Intent, PaymentRefusal},
-    tests::{acme, channel, charge, digest, id, noon},
+    tests::{self, acme, channel, charge, id, noon},
 };
 
 fn instances(names: &[&str]) -> BTreeSet<InstanceId> {
@@ -18,14 +18,7 @@ fn voucher(number: u128) -> VoucherId {
 }
 
 fn ask(names: &[&str], through_channel: bool) -> RefundAsk {
-    RefundAsk {
-        refund: RefundId(id(50)),
-        account: acme(),
-        payment: PaymentId(id(1)),
-        instances: instances(names),
-        through_channel,
-        digest: digest(0),
-    }
+    RefundAsk { through_channel, ..tests::ask(50, 1, names) }
 }
 
 /// `a` is paid by V1 10, cash 20 and the channel 30; `b` by V1 5 and V2 6; `c` costs nothing. V1

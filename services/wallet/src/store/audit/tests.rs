@@ -1,5 +1,3 @@
-use kernel::ids::{PaymentId, RefundId};
-
 use super::*;
 use crate::{domain::RefundAsk, store::tests::tamper, tests::*};
 
@@ -11,14 +9,7 @@ async fn three_accounts(world: &World) {
         let mut charge = charge(number, 10);
         charge.account = account.clone();
         assert_eq!(outcome(&world.charge(charge).await.unwrap()), "SUCCEEDED");
-        let ask = RefundAsk {
-            refund: RefundId(id(number)),
-            account,
-            payment: PaymentId(id(number)),
-            instances: ["i-1".parse().unwrap()].into(),
-            through_channel: false,
-            digest: digest(0),
-        };
+        let ask = RefundAsk { account, ..ask(number, number, &["i-1"]) };
         world.wallets.refund(&ask).await.unwrap();
     }
     world.assert_sound().await;
