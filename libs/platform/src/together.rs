@@ -1,12 +1,21 @@
 //! The same work for many callers, done together: one transaction, with one statement per kind of
 //! row, for all that came while the ones before it ran. A single caller waits for nobody.
 
-use std::{collections::BTreeSet, mem, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    iter, mem,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::timeout,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::{Instrument as _, Span};
 
@@ -28,6 +37,9 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a round waits for its turn among those of other queues: one that is held up, by a lock
 /// say, does not hold them up for longer.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long a round waits for callers whom the queue before has just answered: most are on their way.
+const COME_WITHIN: Duration = Duration::from_millis(5);
 
 /// Into how many parts a round falls in which one row stays locked: each part that has it waits for
 /// the lock anew, so that there are to be few of them.
@@ -77,39 +89,117 @@ struct Waiting<W: Work> {
     answer: oneshot::Sender<Result<W::Answer, W::Error>>,
 }
 
-/// The turns that rounds of several queues take, where one leads to the next. Whoever waits for a turn
-/// meets others who do: callers stay together from queue to queue, in few large rounds, which cost
-/// less than many small ones.
+/// The turns that rounds of several queues take, which callers go through one after the other. Whoever
+/// waits for a turn meets others who do, and a round does not begin before those have come whom the
+/// queue before has just answered: callers stay together from queue to queue, in few large rounds,
+/// which cost less than many small ones.
 #[derive(Debug, Clone)]
-pub struct Turns(Arc<Semaphore>);
+pub struct Turns {
+    free: Arc<Semaphore>,
+    /// One for each queue.
+    coming: Arc<[watch::Sender<Coming>]>,
+    started: Arc<AtomicUsize>,
+}
+
+/// Callers whom the queue before has answered, and who have not asked yet.
+#[derive(Debug)]
+struct Coming {
+    callers: usize,
+    /// Whoever has not come by then is not waited for.
+    until: Instant,
+}
 
 impl Turns {
-    /// So many rounds at a time.
+    /// So many rounds at a time, of so many queues. They are started in the order in which callers go
+    /// through them; who leaves the last one may come back to the first.
     #[must_use]
-    pub fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+    pub fn new(at_once: usize, queues: usize) -> Self {
+        let nobody = || watch::Sender::new(Coming { callers: 0, until: Instant::now() });
+        Self {
+            free: Arc::new(Semaphore::new(at_once)),
+            coming: iter::repeat_with(nobody).take(queues).collect(),
+            started: Arc::default(),
+        }
     }
 
     /// The next turn, or none where it takes too long.
     async fn next(&self) -> Option<OwnedSemaphorePermit> {
-        timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await.ok()?.ok()
+        timeout(PATIENCE, Arc::clone(&self.free).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// The place of a queue that is started now.
+    fn place(&self) -> Place {
+        let place = self.started.fetch_add(1, Ordering::Relaxed);
+        Place { turns: self.clone(), place }
+    }
+}
+
+/// The place of one queue among those that share turns.
+#[derive(Debug, Clone)]
+struct Place {
+    turns: Turns,
+    place: usize,
+}
+
+impl Place {
+    /// The next turn, once those have come whom the queue before has answered, or have had the time to.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.all_have_come().await;
+        self.turns.next().await
+    }
+
+    /// Those who come to this queue, or to one so many behind it; nobody follows one that is alone.
+    fn coming(&self, behind: usize) -> Option<&watch::Sender<Coming>> {
+        let coming = &self.turns.coming;
+        coming.get((self.place + behind) % coming.len().max(1))
+    }
+
+    /// So many callers are answered now.
+    fn answered(&self, callers: usize) {
+        let Some(coming) = self.coming(1) else { return };
+        coming.send_if_modified(|coming| {
+            let now = Instant::now();
+            let earlier = if coming.until < now { 0 } else { coming.callers };
+            *coming = Coming { callers: earlier + callers, until: now + COME_WITHIN };
+            false
+        });
+    }
+
+    /// A caller asks: one of those, or somebody who comes instead.
+    fn asked(&self) {
+        let Some(coming) = self.coming(0) else { return };
+        coming.send_if_modified(|coming| {
+            let last = coming.callers == 1;
+            coming.callers = coming.callers.saturating_sub(1);
+            last
+        });
+    }
+
+    async fn all_have_come(&self) {
+        let Some(coming) = self.coming(0) else { return };
+        let mut coming = coming.subscribe();
+        let until = coming.borrow().until;
+        timeout_at(until, coming.wait_for(|coming| coming.callers == 0)).await.ok();
     }
 }
 
 /// The way to the task that does the work. Clones lead to the same task.
 #[derive(Debug)]
-pub struct Queue<W: Work>(mpsc::Sender<Waiting<W>>);
+pub struct Queue<W: Work> {
+    way: mpsc::Sender<Waiting<W>>,
+    place: Place,
+}
 
 impl<W: Work> Clone for Queue<W> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { way: self.way.clone(), place: self.place.clone() }
     }
 }
 
 impl<W: Work> Queue<W> {
     /// Starts the task; it ends with the last clone.
     pub fn start(work: W) -> Self {
-        Self::start_among(&Turns::new(1), work)
+        Self::start_among(&Turns::new(1, 0), work)
     }
 
     /// The same, for one of several queues that share `turns`.
@@ -120,8 +210,9 @@ impl<W: Work> Queue<W> {
             let queue = queue.upgrade()?;
             Some(queue.max_capacity() - queue.capacity())
         });
-        tokio::spawn(run(turns.clone(), work, receiver));
-        Self(sender)
+        let place = turns.place();
+        tokio::spawn(run(place.clone(), work, receiver));
+        Self { way: sender, place }
     }
 
     /// Has `ask` done when its turn comes. It is done even if the caller no longer waits.
@@ -132,16 +223,17 @@ impl<W: Work> Queue<W> {
         let (answer, outcome) = oneshot::channel();
         let span = Span::current();
         let waiting = Waiting { ask, calls: context::calls(), span, answer };
-        self.0.send(waiting).await.map_err(|_| Unanswered::NoOutcome)?;
+        self.way.send(waiting).await.map_err(|_| Unanswered::NoOutcome)?;
+        self.place.asked();
         outcome.await.unwrap_or_else(|_| Err(Unanswered::NoOutcome.into()))
     }
 }
 
 /// One round at a time: what comes meanwhile makes the next one larger, and larger rounds cost less.
-async fn run<W: Work>(turns: Turns, work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
+async fn run<W: Work>(place: Place, work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
     let mut come = Vec::new();
     while let Some(first) = incoming.recv().await {
-        let _turn = turns.next().await;
+        let _turn = place.turn().await;
         come.push(first);
         while come.len() < MOST_TOGETHER
             && let Ok(waiting) = incoming.try_recv()
@@ -150,9 +242,9 @@ async fn run<W: Work>(turns: Turns, work: W, mut incoming: mpsc::Receiver<Waitin
         }
         for round in rounds(mem::take(&mut come)) {
             // In a task of its own, so that a bug fails one round and nobody after it.
-            let work = work.clone();
+            let (own, work) = (place.clone(), work.clone());
             let span = round_span(W::NAME, round.iter().map(|waiting| &waiting.span));
-            let taken = async move { timeout(ROUND_TIMEOUT, take(&work, round)).await };
+            let taken = async move { timeout(ROUND_TIMEOUT, take(&own, &work, round)).await };
             match tokio::spawn(taken.instrument(span)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => tracing::error!("a round was given up after {ROUND_TIMEOUT:?}"),
@@ -181,7 +273,7 @@ fn rounds<W: Work>(come: Vec<Waiting<W>>) -> Vec<Vec<Waiting<W>>> {
 
 /// Does a round. Where it fails for one of its asks, which is not told, its parts are done one by
 /// one.
-async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
+async fn take<W: Work>(own: &Place, work: &W, round: Vec<Waiting<W>>) {
     let (mut asks, mut calls, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     for waiting in round {
         asks.push(waiting.ask);
@@ -198,7 +290,10 @@ async fn take<W: Work>(work: &W, round: Vec<Waiting<W>>) {
     while let Some(part) = parts.pop() {
         let whose = calls[part.clone()].to_vec();
         match context::for_all(whose, work.together(&asks[part.clone()])).await {
-            Ok(done) => part.zip(done).for_each(|(place, done)| answer(place, Ok(done))),
+            Ok(done) => {
+                own.answered(part.len());
+                part.zip(done).for_each(|(place, done)| answer(place, Ok(done)));
+            }
             Err(error) if part.len() == 1 => answer(part.start, Err(error)),
             Err(error) => match error.trouble() {
                 Trouble::LostRace | Trouble::Unreachable => {

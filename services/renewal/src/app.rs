@@ -164,6 +164,9 @@ pub trait Funds: fmt::Debug + Send + Sync {
 /// computes.
 const ROUNDS_AT_ONCE: usize = 2;
 
+/// The queues that a single order goes through: worked out, made, paid, completed.
+const QUEUES: usize = 4;
+
 /// The operations on orders, whatever asks for them.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -191,7 +194,7 @@ impl Orders {
         funds: Arc<dyn Funds>,
         env: Env,
     ) -> Self {
-        let turns = Turns::new(ROUNDS_AT_ONCE);
+        let turns = Turns::new(ROUNDS_AT_ONCE, QUEUES);
         let pricer =
             Pricer::new(store.clone(), Arc::clone(&rules), Arc::clone(&pricing), env.clone());
         let pricer = Queue::start_among(&turns, pricer);

@@ -181,7 +181,7 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_a_round_waits_for_its_turn_is_taken_along() {
-    let (turns, work) = (Turns::new(1), Doubling::default());
+    let (turns, work) = (Turns::new(1, 0), Doubling::default());
     let queue = Queue::start_among(&turns, work.clone());
     let turn = turns.next().await.unwrap();
     let others_come = async {
@@ -200,7 +200,7 @@ async fn who_comes_while_a_round_waits_for_its_turn_is_taken_along() {
 
 #[tokio::test(start_paused = true)]
 async fn a_round_that_is_held_up_does_not_hold_up_other_queues_for_long() {
-    let turns = Turns::new(1);
+    let turns = Turns::new(1, 0);
     let [held_up, other] = [(); 2].map(|()| Queue::start_among(&turns, Doubling::default()));
     let begin = tokio::time::Instant::now();
     let other = async {
@@ -212,4 +212,47 @@ async fn a_round_that_is_held_up_does_not_hold_up_other_queues_for_long() {
     assert_eq!(never, Err(Fault::NoOutcome));
     // The timer counts whole milliseconds.
     assert!((PATIENCE..PATIENCE * 2).contains(&waited), "{waited:?}");
+}
+
+/// Two queues, the second one behind the first, and what each has done.
+fn in_a_row() -> ([Queue<Doubling>; 2], [Doubling; 2]) {
+    let (turns, works) = (Turns::new(2, 2), <[Doubling; 2]>::default());
+    (works.clone().map(|work| Queue::start_among(&turns, work)), works)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_answered_together_is_taken_together_by_the_next_queue() {
+    let ([first, second], works) = in_a_row();
+    let both = async |ask, pause| {
+        first.ask(ask).await.unwrap();
+        tokio::time::sleep(pause).await;
+        second.ask(ask).await.unwrap();
+    };
+    tokio::join!(both(1, Duration::ZERO), both(2, COME_WITHIN / 2));
+    assert_eq!(works.map(|work| work.0.lock().unwrap().clone()), [[[1, 2]], [[1, 2]]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_answered_and_does_not_come_is_not_waited_for_for_long() {
+    let ([first, second], works) = in_a_row();
+    let (one, other) = tokio::join!(first.ask(1), first.ask(2));
+    assert_eq!((one, other), (Ok(2), Ok(4)));
+    let begin = Instant::now();
+    assert_eq!(second.ask(1).await, Ok(2));
+    let waited = begin.elapsed();
+    assert!((COME_WITHIN..COME_WITHIN * 2).contains(&waited), "{waited:?}");
+    // Nor is anybody waited for later, who never came.
+    assert_eq!(second.ask(3).await, Ok(6));
+    assert_eq!(begin.elapsed(), waited);
+    assert_eq!(*works[1].0.lock().unwrap(), [[1], [3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_caller_waits_for_nobody() {
+    let ([first, second], _) = in_a_row();
+    let begin = Instant::now();
+    for queue in [&first, &second, &first, &second] {
+        assert_eq!(queue.ask(1).await, Ok(2));
+    }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }
