@@ -38,7 +38,7 @@ pub(crate) const BEGIN_EPOCH_POSTGRES: &str = "
 pub(crate) const INSERT_SQLITE: &str = "
     INSERT INTO outbox (id, account, kind, created_us, payload)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, unhex(value ->> 4)
-    FROM json_each(?1) ORDER BY key";
+    FROM jsonb_each(?1) ORDER BY key";
 
 /// $1 ids, $2 accounts, $3 kinds, $4 times, $5 payloads.
 pub(crate) const INSERT_POSTGRES: &str = "
@@ -67,7 +67,7 @@ pub(crate) const LIST_SQLITE: &str = "
     wanted AS (
         SELECT * FROM part
         WHERE (?2 = '' OR account = ?2)
-            AND (?5 = '[]' OR kind IN (SELECT value FROM json_each(?5)))
+            AND (?5 = '[]' OR kind IN (SELECT value FROM jsonb_each(?5)))
         ORDER BY seq LIMIT ?3)
     SELECT * FROM (
         SELECT 0 AS last, (SELECT count(*) FROM part) AS looked, wanted.* FROM wanted

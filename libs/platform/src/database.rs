@@ -278,6 +278,10 @@ async fn begin(
     begun.map_err(|error| DbErr::Custom(error.to_string()))?
 }
 
+/// After how many pages, of 4 KiB, SQLite copies its log into the database: a sweep writes the same pages
+/// again and again, each of which is copied once.
+const PAGES_BEFORE_CHECKPOINT: &str = "4000";
+
 fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
@@ -287,7 +291,8 @@ fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
     // A connection that idles out would take its prepared statements with it.
     options.min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     options.map_sqlx_sqlite_opts(move |options| {
-        wal(options).create_if_missing(true).synchronous(synchronous)
+        let options = wal(options).pragma("wal_autocheckpoint", PAGES_BEFORE_CHECKPOINT);
+        options.create_if_missing(true).synchronous(synchronous)
     });
     options
 }

@@ -46,7 +46,7 @@ fn mutations() -> TableCreateStatement {
 const NOTE_SQLITE: &str = "\
 INSERT INTO mutations (time_us, caller, roles, method, account, request_id)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(?1)";
+FROM jsonb_each(?1)";
 
 const NOTE_POSTGRES: &str = "\
 INSERT INTO mutations (time_us, caller, roles, method, account, request_id)

@@ -128,7 +128,7 @@ struct Id {
 
 /// `?1` a JSON array of ids.
 const OWNERS_SQLITE: &str = "\
-SELECT value AS id FROM json_each(?1)
+SELECT value AS id FROM jsonb_each(?1)
 WHERE EXISTS (SELECT 1 FROM instances WHERE instances.account_id = value)";
 
 /// The same for PostgreSQL.
@@ -154,7 +154,7 @@ SELECT value ->> 'id', value ->> 'profile', value ->> 'currency', value ->> 'tim
   value ->> 'labels', value ->> 'frozen', value ->> 'standard_day', value ->> 'day_meaning',
   value ->> 'auto_follows_standard_day', value ->> 'auto_days_before', value ->> 'version',
   value ->> 'create_time'
-FROM json_each(?1) WHERE true
+FROM jsonb_each(?1) WHERE true
 ON CONFLICT (id) DO UPDATE SET profile = excluded.profile, currency = excluded.currency,
   time_zone = excluded.time_zone, labels = excluded.labels, frozen = excluded.frozen,
   standard_day = excluded.standard_day, day_meaning = excluded.day_meaning,

@@ -46,7 +46,7 @@ FROM (SELECT value ->> 'account_id' AS account_id, value ->> 'id' AS id,
     unhex(value ->> 'order_id', '-') AS order_id, value ->> 'version' AS version,
     value ->> 'decides' AS decides, value ->> 'decided' AS decided,
     value ->> 'moves' AS moves, value ->> 'due_time' AS due_time
-  FROM json_each(?1)) AS r
+  FROM jsonb_each(?1)) AS r
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND CASE WHEN r.order_id IS NULL THEN instances.version = r.version
     ELSE instances.open_order_id = r.order_id END
@@ -99,7 +99,7 @@ pub async fn note<C: ConnectionTrait>(
 /// money.
 const FUND_ACCOUNTS_SQLITE: &str = "\
 UPDATE accounts SET money_at = MAX(COALESCE(money_at, 0), value ->> 'time')
-FROM json_each(?1) WHERE accounts.id = value ->> 'account_id'";
+FROM jsonb_each(?1) WHERE accounts.id = value ->> 'account_id'";
 
 const FUND_ACCOUNTS_POSTGRES: &str = "\
 WITH rows AS (
@@ -113,7 +113,7 @@ FROM held WHERE a.id = held.id";
 
 const WAKE_SQLITE: &str = "\
 UPDATE instances SET due_time = MIN(due_time, ?2)
-WHERE account_id IN (SELECT value ->> 'account_id' FROM json_each(?1))
+WHERE account_id IN (SELECT value ->> 'account_id' FROM jsonb_each(?1))
   AND policy = 'AUTO' AND decided IS NOT NULL AND due_time > ?2";
 
 const WAKE_POSTGRES: &str = "\

@@ -94,7 +94,7 @@ pub struct Claim<'o> {
 const CLAIM_SQLITE: &str = "\
 WITH wanted AS MATERIALIZED (
   SELECT value ->> 'account_id' AS account_id, unhex(value ->> 'order_id', '-') AS order_id,
-    value ->> 'id' AS id, value ->> 'version' AS version FROM json_each(?1)),
+    value ->> 'id' AS id, value ->> 'version' AS version FROM jsonb_each(?1)),
 lost AS (
   SELECT w.order_id FROM wanted w LEFT JOIN instances i
     ON i.account_id = w.account_id AND i.id = w.id AND i.version = w.version
@@ -144,7 +144,7 @@ pub async fn claim<C: ConnectionTrait>(
 /// `1` the account, `2` the order, `3` ids.
 const RELEASE_SQLITE: &str = "\
 UPDATE instances SET open_order_id = NULL, version = version + 1
-WHERE account_id = ?1 AND open_order_id = ?2 AND id IN (SELECT value FROM json_each(?3))
+WHERE account_id = ?1 AND open_order_id = ?2 AND id IN (SELECT value FROM jsonb_each(?3))
 RETURNING id, version";
 
 const RELEASE_POSTGRES: &str = "\
@@ -203,7 +203,7 @@ FROM (SELECT value ->> 'account_id' AS account_id,
     value ->> 'pending_from' AS pending_from, value ->> 'nothing_pending' AS nothing_pending,
     value ->> 'converted' AS converted, value ->> 'due_if_automatic' AS due_if_automatic,
     value ->> 'due_otherwise' AS due_otherwise, value ->> 'automatic' AS automatic
-  FROM json_each(?1)) AS r
+  FROM jsonb_each(?1)) AS r
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND instances.open_order_id = r.order_id
 RETURNING account_id, id, version, policy";
@@ -280,7 +280,7 @@ SELECT value ->> 'account_id', value ->> 'id', value ->> 'instance_version',
   value ->> 'start_time', value ->> 'end_time', value ->> 'anchor', 'ORDER',
   unhex(value ->> 'order_id', '-'), value ->> 'amount', value ->> 'bought',
   value ->> 'converted', ?2
-FROM json_each(?1)";
+FROM jsonb_each(?1)";
 
 const APPEND_POSTGRES: &str = "\
 INSERT INTO terms (account_id, instance_id, instance_version, start_time, end_time, anchor, kind,

@@ -41,7 +41,7 @@ const WAIT_SQLITE: &str = "\
 INSERT INTO delivery_items (account_id, order_id, instance_id, version, state)
 SELECT value ->> 'account_id', unhex(value ->> 'order_id', '-'), value ->> 'id',
   value ->> 'version', 'PENDING'
-FROM json_each(?1) WHERE value ->> 'order_id' IS NOT NULL";
+FROM jsonb_each(?1) WHERE value ->> 'order_id' IS NOT NULL";
 
 /// `1` changes, `2` now.
 const NOTE_SQLITE: &str = "\
@@ -49,7 +49,7 @@ INSERT INTO deliveries (account_id, instance_id, product_id, version, since, att
   next_attempt_at, alerted)
 SELECT value ->> 'account_id', value ->> 'id', value ->> 'product_id', value ->> 'version', ?2, 0,
   ?2, false
-FROM json_each(?1) WHERE true
+FROM jsonb_each(?1) WHERE true
 ON CONFLICT (account_id, instance_id) DO UPDATE SET product_id = excluded.product_id,
   version = excluded.version, since = COALESCE(deliveries.since, excluded.since), attempts = 0,
   next_attempt_at = excluded.next_attempt_at";
@@ -210,7 +210,7 @@ pub async fn waiting<C: ConnectionTrait>(
 /// `1` accounts and instances.
 const UNDELIVERED_SQLITE: &str = "\
 SELECT DISTINCT o.account_id, o.instance_id AS id
-FROM json_each(?1) AS r CROSS JOIN order_instances o CROSS JOIN delivery_items d
+FROM jsonb_each(?1) AS r CROSS JOIN order_instances o CROSS JOIN delivery_items d
 WHERE o.account_id = r.value ->> 0 AND o.instance_id = r.value ->> 1
   AND d.account_id = o.account_id AND d.order_id = o.order_id AND d.state = 'PENDING'";
 

@@ -39,7 +39,7 @@ pub struct Redue {
 
 /// `1` rows.
 const SET_SQLITE: &str = "\
-UPDATE instances SET due_time = value ->> 'due_time' FROM json_each(?1)
+UPDATE instances SET due_time = value ->> 'due_time' FROM jsonb_each(?1)
 WHERE instances.account_id = value ->> 'account_id' AND instances.id = value ->> 'id'
   AND instances.version = value ->> 'version'";
 

@@ -226,7 +226,7 @@ fn told(row: outbox::Event) -> Result<pb::Event, DbErr> {
 
 /// `1` a JSON array of instances.
 const PRODUCTS_SQLITE: &str = "\
-SELECT i.id, i.product_id FROM json_each(?1) w CROSS JOIN instances i ON i.id = w.value";
+SELECT i.id, i.product_id FROM jsonb_each(?1) w CROSS JOIN instances i ON i.id = w.value";
 
 const PRODUCTS_POSTGRES: &str = "\
 SELECT i.id, i.product_id FROM json_array_elements_text($1::json) AS w(id)

@@ -84,7 +84,7 @@ pub enum Lock {
 /// step goes from each instance to its parent, and from each parent to its children.
 const CLOSURE_SQLITE: &str = "\
 WITH RECURSIVE wanted(account_id, id) AS (
-  SELECT value ->> 'account', value ->> 'id' FROM json_each(?1)
+  SELECT value ->> 'account', value ->> 'id' FROM jsonb_each(?1)
   UNION
   SELECT i.account_id, CASE WHEN i.id = w.id THEN i.parent_id ELSE i.id END
   FROM wanted w JOIN instances i
@@ -225,7 +225,7 @@ pub async fn owners<C: ConnectionTrait>(
 }
 
 const OWNERS_SQLITE: &str = "\
-SELECT i.id, i.account_id FROM json_each(?1) AS wanted JOIN instances i ON i.id = wanted.value";
+SELECT i.id, i.account_id FROM jsonb_each(?1) AS wanted JOIN instances i ON i.id = wanted.value";
 
 const OWNERS_POSTGRES: &str = "\
 SELECT i.id, i.account_id

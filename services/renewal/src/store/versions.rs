@@ -15,7 +15,7 @@ const TELL_SQLITE: &str = "\
 INSERT INTO deliveries (account_id, instance_id, product_id, version, since, attempts,
   next_attempt_at, alerted)
 SELECT i.account_id, i.id, i.product_id, i.version, ?2, 0, ?2, false
-FROM instances i WHERE i.product_id IN (SELECT value FROM json_each(?1))
+FROM instances i WHERE i.product_id IN (SELECT value FROM jsonb_each(?1))
 ON CONFLICT (account_id, instance_id) DO UPDATE SET product_id = excluded.product_id,
   version = excluded.version, since = COALESCE(deliveries.since, excluded.since), attempts = 0,
   next_attempt_at = excluded.next_attempt_at";

@@ -76,14 +76,14 @@ fn json(columns: &[Column]) -> String {
 
 /// Wallets by account, locked in the order of their accounts.
 pub const LOCK_WALLETS: Bulk = Bulk {
-    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM jsonb_each(?1))
              ORDER BY account",
     postgres: "SELECT * FROM wallets WHERE account = ANY ($1) ORDER BY account FOR UPDATE",
 };
 
 /// Wallets by account, as they are.
 pub const FIND_WALLETS: Bulk = Bulk {
-    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM json_each(?1))",
+    sqlite: "SELECT * FROM wallets WHERE account IN (SELECT value ->> 0 FROM jsonb_each(?1))",
     postgres: "SELECT * FROM wallets WHERE account = ANY ($1)",
 };
 
@@ -97,7 +97,7 @@ pub const GROWN_CHAINS: Bulk = Bulk {
 /// Up to which entries chains are anchored.
 pub const ANCHOR_WALLETS: Bulk = Bulk {
     sqlite: "UPDATE wallets SET anchored = t.last
-             FROM (SELECT value ->> 0 AS id, value ->> 1 AS last FROM json_each(?1)) AS t
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS last FROM jsonb_each(?1)) AS t
              WHERE wallets.account = t.id",
     postgres: "UPDATE wallets SET anchored = t.last
                FROM unnest($1::text[], $2::bigint[]) AS t (id, last)
@@ -107,7 +107,7 @@ pub const ANCHOR_WALLETS: Bulk = Bulk {
 /// What was written down of the chains of accounts.
 pub const ANCHORS: Bulk = Bulk {
     sqlite: "SELECT account, payload FROM outbox WHERE kind = 'ledger.anchored'
-                 AND account IN (SELECT value ->> 0 FROM json_each(?1))",
+                 AND account IN (SELECT value ->> 0 FROM jsonb_each(?1))",
     postgres: "SELECT account, payload FROM outbox WHERE kind = 'ledger.anchored'
                    AND account = ANY ($1)",
 };
@@ -115,7 +115,7 @@ pub const ANCHORS: Bulk = Bulk {
 /// What remains of the vouchers of accounts that are valid at an instant.
 pub const VALID_VOUCHERS: Bulk = Bulk {
     sqlite: "SELECT account, CAST(SUM(remaining) AS INTEGER) AS remaining FROM vouchers
-             WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+             WHERE account IN (SELECT value ->> 0 FROM jsonb_each(?1))
                AND remaining > 0 AND from_us <= ?2 AND expires_us > ?2
                AND revoked_us IS NULL
              GROUP BY account",
@@ -128,7 +128,7 @@ pub const VALID_VOUCHERS: Bulk = Bulk {
 /// The vouchers of accounts that have something left and end after an instant.
 pub const OPEN_VOUCHERS: Bulk = Bulk {
     sqlite: "SELECT * FROM vouchers
-             WHERE account IN (SELECT value ->> 0 FROM json_each(?1))
+             WHERE account IN (SELECT value ->> 0 FROM jsonb_each(?1))
                AND remaining > 0 AND expires_us > ?2 AND revoked_us IS NULL",
     postgres: "SELECT * FROM vouchers
                WHERE account = ANY ($1) AND remaining > 0 AND expires_us > $2 AND revoked_us IS NULL",
@@ -136,7 +136,7 @@ pub const OPEN_VOUCHERS: Bulk = Bulk {
 
 /// Vouchers by account and id.
 pub const NAMED_VOUCHERS: Bulk = Bulk {
-    sqlite: "SELECT vouchers.* FROM json_each(?1) AS t JOIN vouchers
+    sqlite: "SELECT vouchers.* FROM jsonb_each(?1) AS t JOIN vouchers
                ON vouchers.account = t.value ->> 0 AND vouchers.id = unhex(t.value ->> 1)",
     postgres: "SELECT vouchers.* FROM unnest($1::text[], $2::uuid[]) AS t (account, id)
                JOIN vouchers ON vouchers.account = t.account AND vouchers.id = t.id",
@@ -145,7 +145,7 @@ pub const NAMED_VOUCHERS: Bulk = Bulk {
 /// Payments by id.
 pub const FIND_PAYMENTS: Bulk = Bulk {
     sqlite: "SELECT * FROM payments
-             WHERE payment_id IN (SELECT unhex(value ->> 0) FROM json_each(?1))",
+             WHERE payment_id IN (SELECT unhex(value ->> 0) FROM jsonb_each(?1))",
     postgres: "SELECT * FROM payments WHERE payment_id = ANY ($1)",
 };
 
@@ -156,7 +156,7 @@ pub const ADD_PAYMENTS: Bulk = Bulk {
              SELECT value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3), value ->> 4,
                  value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), value ->> 9,
                  value ->> 10, value ->> 11, NULLIF(value ->> 12, -1), ?2
-             FROM json_each(?1) WHERE true
+             FROM jsonb_each(?1) WHERE true
              ON CONFLICT DO NOTHING RETURNING payment_id",
     postgres: "INSERT INTO payments (account, payment_id, state, order_id, amount, currency,
                    digest, as_of_us, parts, vouchers, reason, message, available, created_us)
@@ -174,7 +174,7 @@ pub const ADD_PAYMENTS: Bulk = Bulk {
 pub const END_PAYMENTS: Bulk = Bulk {
     sqlite: "UPDATE payments SET state = t.ended, confirmed_us = NULLIF(t.confirmed, 0)
              FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS id,
-                       value ->> 2 AS ended, value ->> 3 AS confirmed FROM json_each(?1)) AS t
+                       value ->> 2 AS ended, value ->> 3 AS confirmed FROM jsonb_each(?1)) AS t
              WHERE payments.account = t.of_account AND payments.payment_id = t.id
                AND payments.state = 'PENDING'",
     postgres: "UPDATE payments SET state = t.ended, confirmed_us = NULLIF(t.confirmed, 0)
@@ -191,7 +191,7 @@ pub const CHANGE_WALLETS: Bulk = Bulk {
                  entries = t.last, head = t.hash
              FROM (SELECT value ->> 0 AS id, value ->> 1 AS gained, value ->> 2 AS aside,
                        value ->> 3 AS more, value ->> 4 AS last, unhex(value ->> 5) AS hash
-                   FROM json_each(?1)) AS t
+                   FROM jsonb_each(?1)) AS t
              WHERE wallets.account = t.id",
     postgres: "UPDATE wallets
                SET cash = cash + t.gained, held = held + t.aside, issued = issued + t.more,
@@ -209,7 +209,7 @@ pub const MOVE_VOUCHERS: Bulk = Bulk {
              FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id,
                        value ->> 2 AS m1, value ->> 3 AS m2, value ->> 4 AS m3, value ->> 5 AS m4,
                        value ->> 6 AS m5, value ->> 7 AS m6
-                   FROM json_each(?1)) AS t
+                   FROM jsonb_each(?1)) AS t
              WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
     postgres: "UPDATE vouchers
                SET remaining = remaining + t.m1, captured = captured + t.m2, held = held + t.m3,
@@ -225,7 +225,7 @@ pub const MOVE_VOUCHERS: Bulk = Bulk {
 pub const SWEEP_VOUCHERS: Bulk = Bulk {
     sqlite: "UPDATE vouchers SET swept = true
              FROM (SELECT value ->> 0 AS of_account, unhex(value ->> 1) AS of_id
-                   FROM json_each(?1)) AS t
+                   FROM jsonb_each(?1)) AS t
              WHERE vouchers.account = t.of_account AND vouchers.id = t.of_id",
     postgres: "UPDATE vouchers SET swept = true
                FROM unnest($1::text[], $2::uuid[]) AS t (of_account, of_id)
@@ -236,7 +236,7 @@ pub const SWEEP_VOUCHERS: Bulk = Bulk {
 pub const ADD_CODES: Bulk = Bulk {
     sqlite:
         "INSERT INTO voucher_codes (code, number, request_id, face, currency, terms, created_us)
-             SELECT value ->> 0, value ->> 1, ?2, ?3, ?4, ?5, ?6 FROM json_each(?1)",
+             SELECT value ->> 0, value ->> 1, ?2, ?3, ?4, ?5, ?6 FROM jsonb_each(?1)",
     postgres: "INSERT INTO voucher_codes (code, number, request_id, face, currency, terms,
                    created_us)
                SELECT code, number, $3, $4, $5, $6, $7
@@ -249,7 +249,7 @@ pub const ADD_VOUCHERS: Bulk = Bulk {
                  forfeited, voided, expired, from_us, expires_us, terms, created_us)
              SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 3, 0, 0,
                  0, 0, 0, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-             FROM json_each(?1)",
+             FROM jsonb_each(?1)",
     postgres: "INSERT INTO vouchers (account, id, currency, face, remaining, captured, held,
                    forfeited, voided, expired, from_us, expires_us, terms, created_us)
                SELECT account, id, currency, face, face, 0, 0, 0, 0, 0, from_us, expires_us,
@@ -267,7 +267,7 @@ pub const ADD_ENTRIES: Bulk = Bulk {
                  NULLIF(unhex(value ->> 6), zeroblob(16)), NULLIF(unhex(value ->> 7), zeroblob(16)),
                  NULLIF(unhex(value ->> 8), zeroblob(16)), value ->> 9, value ->> 10,
                  unhex(value ->> 11)
-             FROM json_each(?1)",
+             FROM jsonb_each(?1)",
     postgres: "INSERT INTO entries (account, number, debit, credit, amount, currency, payment_id,
                    order_id, refund_id, note, created_us, hash)
                SELECT account, number, debit, credit, amount, currency,
@@ -285,7 +285,7 @@ pub const ADD_ENTRIES: Bulk = Bulk {
 /// The entries of payments, by account and payment id.
 pub const ENTRIES_OF_PAYMENTS: Bulk = Bulk {
     sqlite: "SELECT e.payment_id, e.debit, e.credit, CAST(SUM(e.amount) AS INTEGER) AS total
-             FROM json_each(?1) AS t JOIN entries e
+             FROM jsonb_each(?1) AS t JOIN entries e
                  ON e.account = t.value ->> 0 AND e.payment_id = unhex(t.value ->> 1)
              GROUP BY e.payment_id, e.debit, e.credit",
     postgres: "SELECT e.payment_id, e.debit, e.credit, CAST(SUM(e.amount) AS bigint) AS total
@@ -297,7 +297,7 @@ pub const ENTRIES_OF_PAYMENTS: Bulk = Bulk {
 /// The entries of refunds, by account, payment id and refund id.
 pub const ENTRIES_OF_REFUNDS: Bulk = Bulk {
     sqlite: "SELECT e.refund_id, e.debit, e.credit, CAST(SUM(e.amount) AS INTEGER) AS total
-             FROM json_each(?1) AS t JOIN entries e
+             FROM jsonb_each(?1) AS t JOIN entries e
                  ON e.account = t.value ->> 0 AND e.payment_id = unhex(t.value ->> 1)
                  AND e.refund_id = unhex(t.value ->> 2)
              GROUP BY e.refund_id, e.debit, e.credit",

@@ -19,7 +19,7 @@ use crate::{
 /// `1` ids.
 const KNOWN_SQLITE: &str = "\
 SELECT o.id, o.version, o.pay_number, o.outcome FROM orders o
-WHERE o.id IN (SELECT unhex(value, '-') FROM json_each(?1))";
+WHERE o.id IN (SELECT unhex(value, '-') FROM jsonb_each(?1))";
 
 const KNOWN_POSTGRES: &str = "\
 SELECT o.id, o.version, o.pay_number, o.outcome FROM orders o
@@ -66,7 +66,7 @@ pub async fn known<C: ConnectionTrait>(
 const CANCEL_SQLITE: &str = "\
 UPDATE orders SET state = 'CANCELLED', version = version + 1, ended_why = unhex(?2), attempts = 0,
   next_attempt_at = CASE WHEN payment_id IS NOT NULL THEN ?3 END
-WHERE id IN (SELECT unhex(value, '-') FROM json_each(?1)) AND state = 'PENDING_PAYMENT'
+WHERE id IN (SELECT unhex(value, '-') FROM jsonb_each(?1)) AND state = 'PENDING_PAYMENT'
 RETURNING id";
 
 const CANCEL_POSTGRES: &str = "\
@@ -86,7 +86,7 @@ RETURNING o.id";
 const FREE_SQLITE: &str = "\
 UPDATE instances SET open_order_id = NULL, version = instances.version + 1
 FROM orders o CROSS JOIN json_each(o.instance_ids) AS item
-WHERE o.id IN (SELECT unhex(value, '-') FROM json_each(?1))
+WHERE o.id IN (SELECT unhex(value, '-') FROM jsonb_each(?1))
   AND instances.account_id = o.account_id AND instances.id = item.value
   AND instances.open_order_id = o.id
 RETURNING account_id, id, version";

@@ -37,7 +37,7 @@ struct Row {
 /// `1` accounts with their instants.
 const USED_SQLITE: &str = "\
 SELECT o.account_id, COUNT(*) AS orders, CAST(SUM(o.payable) AS INTEGER) AS amount
-FROM json_each(?1) AS r JOIN orders o ON o.account_id = r.value ->> 'account_id'
+FROM jsonb_each(?1) AS r JOIN orders o ON o.account_id = r.value ->> 'account_id'
 WHERE o.attempt_root IS NOT NULL AND o.create_time >= r.value ->> 'since'
   AND (o.outcome IS NULL OR o.outcome = 'RENEWED')
 GROUP BY o.account_id";
@@ -72,7 +72,7 @@ struct Parked<'a> {
 /// `1` accounts.
 const PARK_SQLITE: &str = "\
 UPDATE accounts SET parked_until = value ->> 'until', parked_why = value ->> 'why'
-FROM json_each(?1) WHERE accounts.id = value ->> 'id'";
+FROM jsonb_each(?1) WHERE accounts.id = value ->> 'id'";
 
 const PARK_POSTGRES: &str = "\
 WITH rows AS (

@@ -106,7 +106,7 @@ LIMIT $8";
 
 /// `1` accounts in order, `2` now, `3` and `4` where the first one goes on, `5` the limit.
 const FOUND_SQLITE: &str = "\
-SELECT i.account_id, i.id, i.paid_until FROM json_each(?1) AS a CROSS JOIN instances i
+SELECT i.account_id, i.id, i.paid_until FROM jsonb_each(?1) AS a CROSS JOIN instances i
 WHERE i.account_id = a.value AND i.due_time <= ?2 AND i.policy = 'AUTO'
   AND i.paid_until IS NOT NULL
   AND (a.key > 0 OR (i.paid_until, i.id) > (?3, ?4))

@@ -39,7 +39,7 @@ ORDER BY o.account_id, o.id FOR UPDATE OF o";
 const ACK_ITEMS_SQLITE: &str = "\
 UPDATE delivery_items SET state = 'ACKED', end_time = ?2
 FROM (SELECT value ->> 'account_id' AS account_id, value ->> 'id' AS id,
-    value ->> 'version' AS version FROM json_each(?1)) AS r
+    value ->> 'version' AS version FROM jsonb_each(?1)) AS r
 WHERE delivery_items.account_id = r.account_id AND delivery_items.instance_id = r.id
   AND delivery_items.version <= r.version AND delivery_items.state = 'PENDING'
 RETURNING account_id, order_id AS id";
@@ -59,7 +59,7 @@ const TOLD_SQLITE: &str = "\
 UPDATE deliveries SET since = NULL, next_attempt_at = NULL, attempts = 0, alerted = false,
   error = NULL
 FROM (SELECT value ->> 'account_id' AS account_id, value ->> 'id' AS id,
-    value ->> 'version' AS version FROM json_each(?1)) AS r
+    value ->> 'version' AS version FROM jsonb_each(?1)) AS r
 WHERE deliveries.account_id = r.account_id AND deliveries.instance_id = r.id
   AND deliveries.version <= r.version";
 
@@ -79,7 +79,7 @@ FROM held WHERE d.account_id = held.account_id AND d.instance_id = held.instance
 const COMPLETE_SQLITE: &str = "\
 UPDATE orders SET state = 'COMPLETED', version = version + 1
 WHERE state = 'PAID' AND (account_id, id) IN (
-    SELECT value ->> 'account_id', unhex(value ->> 'id', '-') FROM json_each(?1))
+    SELECT value ->> 'account_id', unhex(value ->> 'id', '-') FROM jsonb_each(?1))
   AND NOT EXISTS (SELECT 1 FROM delivery_items d
     WHERE d.account_id = orders.account_id AND d.order_id = orders.id AND d.state = 'PENDING')
 RETURNING account_id, id";
@@ -171,7 +171,7 @@ UPDATE deliveries SET next_attempt_at = r.next_attempt_at, alerted = r.alerted, 
 FROM (SELECT value ->> 'account_id' AS account_id, value ->> 'id' AS id,
     value ->> 'version' AS version, value ->> 'attempts' AS attempts,
     value ->> 'next_attempt_at' AS next_attempt_at, value ->> 'alerted' AS alerted,
-    value ->> 'error' AS error FROM json_each(?1)) AS r
+    value ->> 'error' AS error FROM jsonb_each(?1)) AS r
 WHERE deliveries.account_id = r.account_id AND deliveries.instance_id = r.id
   AND deliveries.version = r.version AND deliveries.attempts = r.attempts
   AND deliveries.next_attempt_at IS NOT NULL";
@@ -230,7 +230,7 @@ pub enum End {
 /// `1` the account, `2` the order, `3` the instances, `4` the state, `5` now.
 const END_SQLITE: &str = "\
 UPDATE delivery_items SET state = ?4, end_time = ?5
-WHERE account_id = ?1 AND order_id = ?2 AND instance_id IN (SELECT value FROM json_each(?3))
+WHERE account_id = ?1 AND order_id = ?2 AND instance_id IN (SELECT value FROM jsonb_each(?3))
   AND state = 'PENDING'";
 
 const END_POSTGRES: &str = "\

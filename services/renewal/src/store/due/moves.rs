@@ -41,7 +41,7 @@ FROM (SELECT value ->> 'account_id' AS account_id, value ->> 'id' AS id,
     value ->> 'version' AS version, value ->> 'next_version' AS next_version,
     value ->> 'state' AS state, value ->> 'postpaid' AS postpaid, value ->> 'free' AS free,
     value ->> 'due_time' AS due_time
-  FROM json_each(?1)) AS r
+  FROM jsonb_each(?1)) AS r
 WHERE instances.account_id = r.account_id AND instances.id = r.id
   AND instances.version = r.version";
 

@@ -103,7 +103,7 @@ pub async fn all<C: ConnectionTrait>(
 /// `1` products, `2` now, `3` and `4` after, `5` limit.
 const UNEXPIRED_SQLITE: &str = "\
 SELECT account_id, id, open_order_id FROM instances
-WHERE (product_id IN (SELECT value FROM json_each(?1)) OR binding = 'STRONG')
+WHERE (product_id IN (SELECT value FROM jsonb_each(?1)) OR binding = 'STRONG')
   AND NOT released AND paid_until > ?2 AND (account_id, id) > (?3, ?4)
 ORDER BY account_id, id LIMIT ?5";
 

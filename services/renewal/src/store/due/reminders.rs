@@ -27,7 +27,7 @@ pub struct Dealt {
 /// `1` rows.
 const DEAL_SQLITE: &str = "\
 UPDATE instances SET reminded = value ->> 'reminded', due_time = value ->> 'due_time'
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE instances.account_id = value ->> 'account_id' AND instances.id = value ->> 'id'
   AND instances.version = value ->> 'version' AND instances.reminded IS value ->> 'before'
 RETURNING account_id, id, open_order_id";
@@ -62,7 +62,7 @@ pub async fn deal<C: ConnectionTrait>(
 
 /// `1` rows of account and instant.
 const QUIET_SQLITE: &str = "\
-UPDATE accounts SET no_reminder_before = value ->> 1 FROM json_each(?1)
+UPDATE accounts SET no_reminder_before = value ->> 1 FROM jsonb_each(?1)
 WHERE accounts.id = value ->> 0";
 
 const QUIET_POSTGRES: &str = "\
@@ -84,7 +84,7 @@ pub async fn quiet<C: ConnectionTrait>(
 /// `1` rows of account and instant, `2` now, `3` limit.
 const AUTOMATIC_SQLITE: &str = "\
 SELECT i.account_id, i.id, i.open_order_id
-FROM json_each(?1) AS r CROSS JOIN instances i ON i.account_id = r.value ->> 0
+FROM jsonb_each(?1) AS r CROSS JOIN instances i ON i.account_id = r.value ->> 0
   AND i.paid_until > ?2 AND i.paid_until <= r.value ->> 1
 WHERE i.policy = 'AUTO' AND NOT i.released
 ORDER BY i.account_id, i.paid_until, i.id LIMIT ?3";
@@ -112,7 +112,7 @@ pub async fn automatic<C: ConnectionTrait>(
 
 /// `1` instances.
 const LAST_SQLITE: &str = "\
-SELECT t.instance_id, t.amount FROM json_each(?1) AS r
+SELECT t.instance_id, t.amount FROM jsonb_each(?1) AS r
 CROSS JOIN terms t ON t.account_id = r.value ->> 0 AND t.instance_id = r.value ->> 1
 WHERE t.reversed_by IS NULL AND t.kind = 'ORDER'
   AND NOT EXISTS (SELECT 1 FROM terms later WHERE later.account_id = t.account_id

@@ -21,7 +21,7 @@ SELECT value ->> 'account_id', value ->> 'id', value ->> 'version', value ->> 'p
   value ->> 'change_pending', value ->> 'released', value ->> 'parent_id', value ->> 'binding',
   value ->> 'first_start', value ->> 'source_version', value ->> 'shard', value ->> 'state',
   value ->> 'due_time', value ->> 'create_time'
-FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING RETURNING id";
+FROM jsonb_each(?1) WHERE true ON CONFLICT DO NOTHING RETURNING id";
 
 /// The same for PostgreSQL.
 const INSERT_POSTGRES: &str = "\
@@ -53,7 +53,7 @@ UPDATE instances SET version = instances.version + 1, name = value ->> 'name',
   parent_id = value ->> 'parent_id', binding = value ->> 'binding',
   source_version = value ->> 'source_version', state = value ->> 'state',
   due_time = value ->> 'due_time'
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE instances.account_id = value ->> 'account_id' AND instances.id = value ->> 'id'
   AND instances.version = value ->> 'version'";
 
@@ -83,7 +83,7 @@ INSERT INTO terms (account_id, instance_id, instance_version, start_time, end_ti
 SELECT value ->> 'account_id', value ->> 'instance_id', value ->> 'instance_version',
   value ->> 'start_time', value ->> 'end_time', value ->> 'anchor', value ->> 'kind', 0, false,
   value ->> 'create_time'
-FROM json_each(?1)";
+FROM jsonb_each(?1)";
 
 /// The same for PostgreSQL.
 const TERMS_POSTGRES: &str = "\

@@ -29,7 +29,7 @@ FROM (SELECT value ->> 'account_id' AS account_id, unhex(value ->> 'id', '-') AS
     value ->> 'version' AS version, value ->> 'state' AS state,
     unhex(value ->> 'payment') AS payment, value ->> 'outcome' AS outcome,
     value ->> 'reason' AS reason, value ->> 'retry_time' AS retry_time
-  FROM json_each(?1)) AS r
+  FROM jsonb_each(?1)) AS r
 WHERE orders.account_id = r.account_id AND orders.id = r.id AND orders.version = r.version
 RETURNING id";
 
@@ -109,7 +109,7 @@ pub async fn complete<C: ConnectionTrait>(
 const EXPIRE_SQLITE: &str = "\
 UPDATE orders SET version = orders.version + 1, state = 'EXPIRED',
   ended_why = unhex(value ->> 'ended_why'), next_attempt_at = NULL, attempts = 0
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE orders.account_id = value ->> 'account_id' AND orders.id = unhex(value ->> 'id', '-')
   AND orders.version = value ->> 'version'";
 

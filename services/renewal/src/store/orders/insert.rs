@@ -35,7 +35,7 @@ SELECT value ->> 'account_id', unhex(value ->> 'id', '-'), value ->> 'version', 
   value ->> 'attempt_root', value ->> 'attempt_expiry', value ->> 'attempt_date',
   value ->> 'attempt_kind', value ->> 'outcome', value ->> 'outcome_reason',
   value ->> 'retry_time'
-FROM json_each(?1) WHERE true
+FROM jsonb_each(?1) WHERE true
 ",
             $then
         )
