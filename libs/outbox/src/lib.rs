@@ -22,7 +22,7 @@ mod migration;
 mod sql;
 
 use chrono::{DateTime, Utc};
-use platform::database::{Backend, Database, MaybeTransient, Trouble};
+use platform::database::{Backend, Database, MaybeTransient, Trouble, hexadecimal};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value, sea_query::ArrayType};
 use uuid::Uuid;
 
@@ -221,16 +221,11 @@ pub async fn purge(database: &Database, horizon: DateTime<Utc>, limit: u32) -> R
 }
 
 fn rows_as_json(events: &[Event]) -> String {
-    let row = |event: &Event| {
-        serde_json::json!([
-            event.id.to_string(),
-            event.account,
-            event.kind,
-            event.time.timestamp_micros(),
-            hex(&event.payload),
-        ])
-    };
-    serde_json::Value::Array(events.iter().map(row).collect()).to_string()
+    let rows = events.iter().map(|event| {
+        let (micros, payload) = (event.time.timestamp_micros(), hexadecimal(&event.payload));
+        (event.id.to_string(), &event.account, &event.kind, micros, payload)
+    });
+    serde_json::to_string(&rows.collect::<Vec<_>>()).expect("texts and numbers are JSON")
 }
 
 fn rows_as_arrays(events: &[Event]) -> Vec<Value> {
@@ -247,14 +242,6 @@ fn rows_as_arrays(events: &[Event]) -> Vec<Value> {
 
 fn text_array(items: impl Iterator<Item = String>) -> Value {
     Value::Array(ArrayType::String, Some(Box::new(items.map(Value::from).collect())))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("text can always be written to");
-        text
-    })
 }
 
 fn event(row: &QueryResult) -> Result<Event, DbErr> {

@@ -1,7 +1,6 @@
 //! Columns and values that mean the same on both databases.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use sea_orm::DbBackend;
 use sea_orm_migration::prelude::ColumnDef;
 
@@ -17,14 +16,7 @@ pub fn sorted_by_bytes(backend: DbBackend, mut column: ColumnDef) -> ColumnDef {
 }
 
 /// Bytes as `unhex` of SQLite and `decode` of PostgreSQL read them: two digits each.
-///
-/// # Panics
-///
-/// Never: a text can always be written to.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text can always be written to");
-        text
-    })
+    HEXLOWER.encode(bytes)
 }

@@ -5,6 +5,7 @@
 
 use platform::database::{Backend, hexadecimal};
 use sea_orm::{Statement, Value, prelude::Uuid};
+use serde::Serialize;
 
 /// One statement, in the words of each database.
 #[derive(Debug, Clone, Copy)]
@@ -56,22 +57,32 @@ impl Column {
         }
     }
 
-    fn cell(&self, row: usize) -> serde_json::Value {
+    fn cell(&self, row: usize) -> Cell<'_> {
         match self {
-            Self::Text(values) => values[row].as_str().into(),
-            Self::Number(values) => values[row].into(),
-            Self::Id(values) => values[row].simple().to_string().into(),
-            Self::Bytes(values) => hexadecimal(&values[row]).into(),
+            Self::Text(values) => Cell::Text(&values[row]),
+            Self::Number(values) => Cell::Number(values[row]),
+            Self::Id(values) => Cell::Digits(hexadecimal(values[row].as_bytes())),
+            Self::Bytes(values) => Cell::Digits(hexadecimal(&values[row])),
         }
     }
+}
+
+/// What JSON has for a value of a column.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Cell<'a> {
+    Text(&'a str),
+    Number(i64),
+    Digits(String),
 }
 
 /// The rows of `columns`, each an array.
 fn json(columns: &[Column]) -> String {
     let rows = columns.first().map_or(0, Column::len);
     assert!(columns.iter().all(|column| column.len() == rows), "columns are of one length");
-    let row = |row| columns.iter().map(|column| column.cell(row)).collect::<serde_json::Value>();
-    (0..rows).map(row).collect::<serde_json::Value>().to_string()
+    let row = |row| columns.iter().map(|column| column.cell(row)).collect::<Vec<_>>();
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    serde_json::to_string(&rows).expect("texts and numbers are JSON")
 }
 
 /// Wallets by account, locked in the order of their accounts.
