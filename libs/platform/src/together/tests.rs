@@ -223,12 +223,16 @@ fn in_a_row() -> ([Queue<Doubling>; 2], [Doubling; 2]) {
 #[tokio::test(start_paused = true)]
 async fn who_was_answered_together_is_taken_together_by_the_next_queue() {
     let ([first, second], works) = in_a_row();
-    let both = async |ask, pause| {
-        first.ask(ask).await.unwrap();
-        tokio::time::sleep(pause).await;
-        second.ask(ask).await.unwrap();
+    let at_once = async {
+        first.ask(1).await.unwrap();
+        second.ask(1).await.unwrap();
     };
-    tokio::join!(both(1, Duration::ZERO), both(2, COME_WITHIN / 2));
+    let later = async {
+        first.ask(2).await.unwrap();
+        settle().await;
+        second.ask(2).await.unwrap();
+    };
+    tokio::join!(at_once, later);
     assert_eq!(works.map(|work| work.0.lock().unwrap().clone()), [[[1, 2]], [[1, 2]]]);
 }
 

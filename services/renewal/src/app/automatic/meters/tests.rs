@@ -10,6 +10,16 @@ use crate::{
     },
 };
 
+/// What is counted where one renewal failed, two could not be decided, and so many were renewed.
+fn one_failed_and(renewed: u64, due: u64) -> [String; 4] {
+    [
+        "renewals.decided FAILED 1".into(),
+        format!("renewals.decided RENEWED {renewed}"),
+        format!("renewals.due {due}"),
+        "renewals.undecided 2".into(),
+    ]
+}
+
 //
 #[tokio::test]
 async fn what_is_due_is_counted_as_decided_or_as_undecided() {
@@ -33,23 +43,11 @@ async fn what_is_due_is_counted_as_decided_or_as_undecided() {
         // The payments are found halfway, and decided.
         cloud.clock.set(at("2026-03-10 00:02"));
         assert_eq!(cloud.orders.advance(10).await.unwrap().done, 2);
-        let decided = [
-            "renewals.decided FAILED 1",
-            "renewals.decided RENEWED 1",
-            "renewals.due 4",
-            "renewals.undecided 2",
-        ];
-        assert_eq!(counted.lines(), decided);
+        assert_eq!(counted.lines(), one_failed_and(1, 4));
 
         cloud.purse.put(1_000);
         cloud.clock.set(at("2026-04-10 00:00"));
         cloud.orders.renew_due(&page).await.unwrap();
-        let decided = [
-            "renewals.decided FAILED 1",
-            "renewals.decided RENEWED 3",
-            "renewals.due 6",
-            "renewals.undecided 2",
-        ];
-        assert_eq!(counted.lines(), decided);
+        assert_eq!(counted.lines(), one_failed_and(3, 6));
     }
 }
