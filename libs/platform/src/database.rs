@@ -282,6 +282,13 @@ async fn begin(
 /// again and again, each of which is copied once.
 const PAGES_BEFORE_CHECKPOINT: &str = "4000";
 
+/// How much of a database SQLite's writer keeps in memory, in KiB below zero: what a page of a sweep
+/// changes, which would else be written to the log before it is complete, and read from there again.
+const WRITER_CACHE: &str = "-8000";
+
+/// How many rows SQLite's threads hand over before they wait for who reads them: a page of a sweep.
+const ROWS_AHEAD: usize = 1_024;
+
 fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
@@ -291,8 +298,13 @@ fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
     // A connection that idles out would take its prepared statements with it.
     options.min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     options.map_sqlx_sqlite_opts(move |options| {
-        let options = wal(options).pragma("wal_autocheckpoint", PAGES_BEFORE_CHECKPOINT);
-        options.create_if_missing(true).synchronous(synchronous)
+        wal(options)
+            .create_if_missing(true)
+            .synchronous(synchronous)
+            .pragma("wal_autocheckpoint", PAGES_BEFORE_CHECKPOINT)
+            .pragma("cache_size", WRITER_CACHE)
+            // What a statement would put back if it failed is a file otherwise.
+            .pragma("temp_store", "MEMORY")
     });
     options
 }
@@ -304,7 +316,11 @@ fn sqlite_readers(url: &DatabaseUrl) -> ConnectOptions {
 }
 
 fn wal(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.journal_mode(SqliteJournalMode::Wal).busy_timeout(ACQUIRE_TIMEOUT).foreign_keys(true)
+    options
+        .journal_mode(SqliteJournalMode::Wal)
+        .busy_timeout(ACQUIRE_TIMEOUT)
+        .foreign_keys(true)
+        .row_buffer_size(ROWS_AHEAD)
 }
 
 fn postgres(url: &DatabaseUrl) -> ConnectOptions {
