@@ -4,7 +4,10 @@ use proto::{
     catalog::v1::ApplyCatalogRequest,
     renewal::{
         internal::v1::AdvanceRequest,
-        v1::{GetAccountRequest, RenewalSetting, SetRenewalPoliciesRequest},
+        v1::{
+            GetAccountRequest, RegisterInstancesRequest, RenewalSetting, SetRenewalPoliciesRequest,
+            UpsertAccountsRequest,
+        },
     },
     scheduler::v1::PauseScheduleRequest,
     r#type::v1::RenewalPolicy,
@@ -114,8 +117,19 @@ async fn notes_nothing_that_did_not_happen(backend: Backend) {
     for _ in 0..2 {
         acme.create(order.clone()).await.unwrap();
     }
+    let pause = PauseScheduleRequest { kind: "renew".to_owned() };
+    let known =
+        RegisterInstancesRequest { registrations: vec![vm("acme", "i-1", "2026-04-01 00:00")] };
+    for _ in 0..2 {
+        suite.instances().register_instances(known.clone()).await.unwrap();
+        suite.schedules().pause_schedule(pause.clone()).await.unwrap();
+    }
+    let own = GetAccountRequest { account_id: "acme".to_owned() };
+    let known = acme.accounts().get_account(own).await.unwrap().into_inner();
+    let again = UpsertAccountsRequest { accounts: known.account.into_iter().collect() };
+    suite.accounts().upsert_accounts(again).await.unwrap();
     let after = all().await;
-    assert_eq!(after.len(), before.len() + 1, "{after:#?}");
+    assert_eq!(after.len(), before.len() + 2, "{after:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

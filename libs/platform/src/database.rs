@@ -278,10 +278,6 @@ async fn begin(
     begun.map_err(|error| DbErr::Custom(error.to_string()))?
 }
 
-/// After how many pages, of 4 KiB, SQLite copies its log into the database: a sweep writes the same pages
-/// again and again, each of which is copied once.
-const PAGES_BEFORE_CHECKPOINT: &str = "4000";
-
 /// How much of a database SQLite's writer keeps in memory, in KiB below zero: what a page of a sweep
 /// changes, which would else be written to the log before it is complete, and read from there again.
 const WRITER_CACHE: &str = "-8000";
@@ -290,9 +286,10 @@ const WRITER_CACHE: &str = "-8000";
 const ROWS_AHEAD: usize = 1_024;
 
 fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
-    let synchronous = match durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Normal => SqliteSynchronous::Normal,
+    let (synchronous, pages_before_checkpoint) = match durability {
+        Durability::Full => (SqliteSynchronous::Full, "4000"),
+        // Only a checkpoint brings what is written to the disk: not less often than by default.
+        Durability::Normal => (SqliteSynchronous::Normal, "1000"),
     };
     let mut options = pool_of(url, 1);
     // A connection that idles out would take its prepared statements with it.
@@ -301,9 +298,10 @@ fn sqlite_writer(url: &DatabaseUrl, durability: Durability) -> ConnectOptions {
         wal(options)
             .create_if_missing(true)
             .synchronous(synchronous)
-            .pragma("wal_autocheckpoint", PAGES_BEFORE_CHECKPOINT)
+            // A sweep writes the same pages again and again, each of which is copied out of the log once.
+            .pragma("wal_autocheckpoint", pages_before_checkpoint)
             .pragma("cache_size", WRITER_CACHE)
-            // What a statement would put back if it failed is a file otherwise.
+            // What a statement would put back if it failed, and what it sorts, is a file otherwise.
             .pragma("temp_store", "MEMORY")
     });
     options

@@ -5,7 +5,7 @@ use kernel::Env;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics},
+    data::{AggregatedMetrics, MetricData, ScopeMetrics},
 };
 use sea_orm::ConnectionTrait as _;
 use sea_orm_migration::MigratorTrait;
@@ -79,15 +79,14 @@ impl Counted {
     ///
     /// # Panics
     ///
-    /// If one of them is neither a counter nor a gauge.
+    /// If there are none, or one of them is not called `perennial.`, or is neither a counter nor a gauge.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.provider.force_flush().expect("memory takes all");
         let resources = self.exporter.get_finished_metrics().expect("memory holds all");
-        let last = resources.last().into_iter();
+        let last = resources.last().expect("something was counted");
         let mut lines = Vec::new();
-        for metric in last.flat_map(ResourceMetrics::scope_metrics).flat_map(ScopeMetrics::metrics)
-        {
+        for metric in last.scope_metrics().flat_map(ScopeMetrics::metrics) {
             macro_rules! note {
                 ($points:expr) => {
                     lines.extend($points.data_points().map(|point| {
@@ -103,8 +102,9 @@ impl Counted {
                 _ => panic!("{} is neither a counter nor a gauge", metric.name()),
             }
         }
+        let named = |line: &String| line.strip_prefix("perennial.").map(str::to_owned);
         let mut lines: Vec<_> =
-            lines.iter().map(|line| line.trim_start_matches("perennial.").to_owned()).collect();
+            lines.iter().map(named).collect::<Option<_>>().expect("all are called so");
         lines.sort_unstable();
         lines
     }

@@ -1,5 +1,6 @@
 //! The same work for many callers, done together: one transaction, with one statement per kind of
-//! row, for all that came while the ones before it ran. A single caller waits for nobody.
+//! row, for all that came while the ones before it ran. A caller alone, who goes from queue to queue, waits for
+//! nobody.
 
 use std::{
     collections::BTreeSet,
@@ -101,10 +102,11 @@ pub struct Turns {
     started: Arc<AtomicUsize>,
 }
 
-/// Callers whom the queue before has answered, and who have not asked yet.
+/// How many callers the queue before has answered so far, and how many of them have come: both only grow.
 #[derive(Debug)]
 struct Coming {
-    callers: usize,
+    answered: u64,
+    come: u64,
     /// Whoever has not come by then is not waited for.
     until: Instant,
 }
@@ -114,7 +116,7 @@ impl Turns {
     /// through them; who leaves the last one may come back to the first.
     #[must_use]
     pub fn new(at_once: usize, queues: usize) -> Self {
-        let nobody = || watch::Sender::new(Coming { callers: 0, until: Instant::now() });
+        let nobody = || watch::Sender::new(Coming { answered: 0, come: 0, until: Instant::now() });
         Self {
             free: Arc::new(Semaphore::new(at_once)),
             coming: iter::repeat_with(nobody).take(queues).collect(),
@@ -142,9 +144,12 @@ struct Place {
 }
 
 impl Place {
-    /// The next turn, once those have come whom the queue before has answered, or have had the time to.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.all_have_come().await;
+    /// The next turn, once those have come whom the queue before has answered, or have had the time to,
+    /// if there is room for more than `waiting`.
+    async fn turn(&self, waiting: usize) -> Option<OwnedSemaphorePermit> {
+        if waiting < MOST_TOGETHER {
+            self.all_have_come().await;
+        }
         self.turns.next().await
     }
 
@@ -159,8 +164,11 @@ impl Place {
         let Some(coming) = self.coming(1) else { return };
         coming.send_if_modified(|coming| {
             let now = Instant::now();
-            let earlier = if coming.until < now { 0 } else { coming.callers };
-            *coming = Coming { callers: earlier + callers, until: now + COME_WITHIN };
+            if coming.until < now {
+                coming.come = coming.answered;
+            }
+            coming.answered += callers as u64;
+            coming.until = now + COME_WITHIN;
             false
         });
     }
@@ -169,17 +177,27 @@ impl Place {
     fn asked(&self) {
         let Some(coming) = self.coming(0) else { return };
         coming.send_if_modified(|coming| {
-            let last = coming.callers == 1;
-            coming.callers = coming.callers.saturating_sub(1);
-            last
+            let expected = coming.come < coming.answered;
+            coming.come += u64::from(expected);
+            expected
         });
     }
 
+    /// Waits for those whom the queue before has answered until now. Whoever is answered later is for a
+    /// later round, and whoever has not come in time is waited for no more.
     async fn all_have_come(&self) {
         let Some(coming) = self.coming(0) else { return };
-        let mut coming = coming.subscribe();
-        let until = coming.borrow().until;
-        timeout_at(until, coming.wait_for(|coming| coming.callers == 0)).await.ok();
+        let mut come = coming.subscribe();
+        let (all, until) = {
+            let now = come.borrow();
+            (now.answered, now.until)
+        };
+        if timeout_at(until, come.wait_for(|coming| coming.come >= all)).await.is_err() {
+            coming.send_if_modified(|coming| {
+                coming.come = coming.come.max(all);
+                false
+            });
+        }
     }
 }
 
@@ -233,7 +251,7 @@ impl<W: Work> Queue<W> {
 async fn run<W: Work>(place: Place, work: W, mut incoming: mpsc::Receiver<Waiting<W>>) {
     let mut come = Vec::new();
     while let Some(first) = incoming.recv().await {
-        let _turn = place.turn().await;
+        let _turn = place.turn(1 + incoming.len()).await;
         come.push(first);
         while come.len() < MOST_TOGETHER
             && let Ok(waiting) = incoming.try_recv()

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -46,12 +47,7 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     if to.exists() {
         bail!("{} is there already: name another folder", to.display());
     }
-    if part.exists() {
-        bail!(
-            "{} is there: another backup is being made, or was cut off; delete it then",
-            part.display()
-        );
-    }
+    begin(&part)?;
     if let Err(error) = copy_all(&suite, &wanted, &part).await {
         // The next one is not to stumble over it.
         fs::remove_dir_all(&part).ok();
@@ -61,9 +57,22 @@ pub async fn run(BackupArgs { mut suite, to }: BackupArgs) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Makes the folder that is copied into, which belongs to one backup.
+fn begin(part: &Path) -> anyhow::Result<()> {
+    let made = || format!("could not make {}", part.display());
+    if let Some(parent) = part.parent() {
+        fs::create_dir_all(parent).with_context(made)?;
+    }
+    match fs::create_dir(part) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{} is there: another backup is being made, or was cut off; delete it then",
+            part.display()
+        ),
+        begun => begun.with_context(made),
+    }
+}
+
 async fn copy_all(suite: &SuiteArgs, wanted: &[Role], part: &Path) -> anyhow::Result<()> {
-    let made = || format!("could not write to {}", part.display());
-    fs::create_dir_all(part).with_context(made)?;
     let mut held = None;
     for &role in wanted {
         let (name, url) = (role.name(), suite.database_url(role));
@@ -75,7 +84,7 @@ async fn copy_all(suite: &SuiteArgs, wanted: &[Role], part: &Path) -> anyhow::Re
         print(format_args!("{name}: copied\n"))?;
     }
     drop(held);
-    sync(part).with_context(made)
+    sync(part).with_context(|| format!("could not write to {}", part.display()))
 }
 
 /// Has what was written survive a loss of power.

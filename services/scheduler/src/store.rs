@@ -95,15 +95,17 @@ impl Store {
         Ok(on.execute_raw(self.statement(text, values)).await?.rows_affected())
     }
 
-    /// The same in a transaction of its own, with who asked for it.
+    /// The same in a transaction of its own, with who asked for it if it changes anything.
     async fn write_alone<const N: usize>(
         &self,
         text: &str,
         values: [Value; N],
     ) -> Result<(), StoreError> {
         let unit = self.database.begin_write().await?;
-        self.write(&unit, text, values).await?;
-        Ok(unit.commit().await?)
+        if self.write(&unit, text, values).await? > 0 {
+            unit.commit().await?;
+        }
+        Ok(())
     }
 
     async fn rows<M: FromQueryResult, const N: usize>(

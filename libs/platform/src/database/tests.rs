@@ -62,7 +62,13 @@ fn only_files_and_servers_are_databases() {
 async fn sqlite_runs_with_the_settings_that_money_needs() {
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder).await;
-    for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
+    for (pragma, expected) in [
+        ("synchronous", 2),
+        ("foreign_keys", 1),
+        ("wal_autocheckpoint", 4_000),
+        ("cache_size", -8_000),
+        ("temp_store", 2),
+    ] {
         let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
         let row = database.writer().query_one_raw(statement).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), expected, "{pragma}");

@@ -223,6 +223,7 @@ fn in_a_row() -> ([Queue<Doubling>; 2], [Doubling; 2]) {
 #[tokio::test(start_paused = true)]
 async fn who_was_answered_together_is_taken_together_by_the_next_queue() {
     let ([first, second], works) = in_a_row();
+    let begin = Instant::now();
     let at_once = async {
         first.ask(1).await.unwrap();
         second.ask(1).await.unwrap();
@@ -233,6 +234,7 @@ async fn who_was_answered_together_is_taken_together_by_the_next_queue() {
         second.ask(2).await.unwrap();
     };
     tokio::join!(at_once, later);
+    assert_eq!(begin.elapsed(), Duration::ZERO);
     assert_eq!(works.map(|work| work.0.lock().unwrap().clone()), [[[1, 2]], [[1, 2]]]);
 }
 
@@ -249,6 +251,39 @@ async fn who_was_answered_and_does_not_come_is_not_waited_for_for_long() {
     assert_eq!(second.ask(3).await, Ok(6));
     assert_eq!(begin.elapsed(), waited);
     assert_eq!(*works[1].0.lock().unwrap(), [[1], [3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stays_away_is_waited_for_once_while_others_go_on() {
+    let ([first, second], _) = in_a_row();
+    let (one, other) = tokio::join!(first.ask(1), first.ask(2));
+    assert_eq!((one, other), (Ok(2), Ok(4)));
+    // The second stays away. The others follow each other so closely that somebody is always on the way.
+    let follow = async {
+        tokio::time::advance(COME_WITHIN - Duration::from_millis(1)).await;
+        assert_eq!(first.ask(3).await, Ok(6));
+    };
+    let (one, ()) = tokio::join!(second.ask(1), follow);
+    assert_eq!(one, Ok(2));
+    let begin = Instant::now();
+    assert_eq!(second.ask(3).await, Ok(6));
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_is_full_waits_for_nobody() {
+    let turns = Turns::new(2, 2);
+    let [first, second] = [(); 2].map(|()| Queue::start_among(&turns, Unkeyed::default()));
+    let crowd = async |queue: &Queue<Unkeyed>, count: i32| {
+        let asks = futures::future::try_join_all((200..200 + count).map(|ask| queue.ask(ask)));
+        // All ask before the queue can take anybody.
+        tokio::task::unconstrained(asks).await.unwrap();
+    };
+    let begin = Instant::now();
+    let most = i32::try_from(MOST_TOGETHER).unwrap();
+    crowd(&first, most + 1).await;
+    crowd(&second, most).await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

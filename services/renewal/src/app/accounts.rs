@@ -104,6 +104,10 @@ impl Accounts {
             }
             results.push(after);
         }
+        if changed.is_empty() {
+            // Nothing is committed: who changes nothing is not noted.
+            return Ok(results);
+        }
         if accounts::save(&transaction, &changed).await? < changed.len() {
             return Err(CallError::Busy);
         }

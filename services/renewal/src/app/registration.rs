@@ -83,8 +83,11 @@ impl Registrations {
             }
             let page = Page::decide(rows, &known, catalogue);
             if page.cancels.is_empty() {
-                self.save(&transaction, &page, &known, catalogue, now).await?;
-                transaction.commit().await?;
+                let saved = self.save(&transaction, &page, &known, catalogue, now).await?;
+                // Who changes nothing is not noted.
+                if saved || !cancelled.is_empty() {
+                    transaction.commit().await?;
+                }
                 return Ok(page.results);
             }
             cancelled.extend(page.cancels);
@@ -92,6 +95,7 @@ impl Registrations {
         Err(CallError::Busy)
     }
 
+    /// Writes what a page changes, and answers whether it changes anything.
     async fn save(
         &self,
         transaction: &DatabaseTransaction,
@@ -99,10 +103,13 @@ impl Registrations {
         known: &Known,
         catalogue: &Catalogue,
         now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let terms = page.created.iter().filter_map(|one| write::first_term(one, now));
         let terms: Vec<_> = terms.collect();
         let (created, updated, others) = page.with_dues(known, catalogue, now);
+        if created.is_empty() && updated.is_empty() && others.is_empty() {
+            return Ok(false);
+        }
         if write::insert(transaction, &created, now).await? < created.len()
             || write::update(transaction, &updated).await? < updated.len()
         {
@@ -121,7 +128,7 @@ impl Registrations {
         });
         let told = registered.chain(updated).collect();
         events::record(transaction, &self.env, now, told).await?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -308,8 +308,8 @@ impl Webhooks {
             let revived = letters::revive(&transaction, id, events, now).await?;
             if revived > 0 {
                 webhooks::wake(&transaction, id, now).await?;
+                transaction.commit().await?;
             }
-            transaction.commit().await?;
             Ok(revived)
         };
         retry(replay).await

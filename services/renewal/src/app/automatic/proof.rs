@@ -48,7 +48,8 @@ pub enum WaitsFor {
 pub struct Unsettled {
     /// The attempt.
     pub identity: AttemptIdentity,
-    /// Since when it is due, and its account is not parked; none where it is not due any more.
+    /// Since when it is due, or, where its account was parked, since that ended; none where it is not
+    /// due any more.
     pub since: Option<DateTime<Utc>>,
     /// How many decisions there are of it.
     pub decisions: u32,
