@@ -260,7 +260,7 @@ async fn who_stays_away_is_waited_for_once_while_others_go_on() {
     assert_eq!((one, other), (Ok(2), Ok(4)));
     // The second stays away. The others follow each other so closely that somebody is always on the way.
     let follow = async {
-        tokio::time::advance(COME_WITHIN - Duration::from_millis(1)).await;
+        tokio::time::advance(COME_WITHIN / 2).await;
         assert_eq!(first.ask(3).await, Ok(6));
     };
     let (one, ()) = tokio::join!(second.ask(1), follow);
